@@ -1,0 +1,1 @@
+"""Sostenuto: recurrent networks on real sequences."""

@@ -1,0 +1,227 @@
+"""A page for every code: what the error means and the usual ways out.
+
+SO1xx batch -> layer, SO2xx raw input -> Sequences, SO3xx state, SO4xx targets and weights, SO5xx tokens, SO6xx model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sostenuto.diagnosis.wording import nearest
+
+
+@dataclass(frozen=True)
+class Page:
+    """What ``sostenuto explain CODE`` prints."""
+
+    code: str
+    title: str
+    meaning: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.code}  {self.title}\n\n{self.meaning}\n\nWhat to do\n{self.fix}"
+
+
+_TEXTS = {
+    "SO101": (
+        "A layer got something else than (batch, time, features)",
+        "A recurrent layer reads three axes: rows of a batch, steps in time, features of a step. One number per step is\n"
+        "still one feature: (batch, time, 1). One sequence alone is still a batch of one: (1, time, features).",
+        "Add the missing axis with x[None] (batch) or x[..., None] (features), or hand ragged data to SequenceModel,\n"
+        "which makes batches itself.",
+    ),
+    "SO102": (
+        "The axes of time and features look swapped",
+        "The number of features does not fit, but the number of steps does: many archives keep (case, channel, time).",
+        "Transpose with x.swapaxes(1, 2), or read the data with layout='channels_first'.",
+    ),
+    "SO103": (
+        "The number of features per step does not fit",
+        "The weights of a layer are made for the number of features it first saw; another number cannot be multiplied\n"
+        "with them.",
+        "Pass the features that the model was built with, in that order, or build a new model for the new ones.",
+    ),
+    "SO104": (
+        "A layer got values that are no numbers",
+        "Recurrent layers multiply their input with weights, so every step must be a vector of numbers in one tensor.",
+        "Turn text into token ids and put an Embedding first; hand a list of sequences to SequenceModel or to\n"
+        "Sequences.from_list instead of to the layer.",
+    ),
+    "SO105": (
+        "A mask or lengths do not fit the batch",
+        "A mask says for every row and step whether it is real: (batch, time). Lengths say for every row how many steps\n"
+        "are real: (batch,), each between 0 and the number of steps.",
+        "Sequences.to_padded() returns values, lengths and mask that fit each other.",
+    ),
+    "SO201": (
+        "This kind of object cannot be read as sequences",
+        "Sequences are made of numbers in steps: lists or dicts of arrays, nested lists, long tables, padded arrays,\n"
+        "Arrow list columns.",
+        "Use Sequences.from_list, from_table, from_padded or from_arrow, whichever fits what you have.",
+    ),
+    "SO202": (
+        "A sequence does not have the axes (time, features)",
+        "Each sequence is a table of steps by features; a plain series of numbers counts as one feature.",
+        "Reshape each sequence to (time, features); say layout='channels_first' for (features, time).",
+    ),
+    "SO203": (
+        "Sequences disagree about the number of features",
+        "All sequences of a collection are read by the same weights, so each step must have the same features.",
+        "Look at the sequence named; a transposed array and a missing column are the usual causes.",
+    ),
+    "SO204": (
+        "A value is no number",
+        "Strings, dates, None and mixed columns have no place in a tensor; nothing is guessed or dropped for you.",
+        "Encode categories as integers (token ids), dates as differences, and leave out columns that carry names.",
+    ),
+    "SO205": (
+        "Missing or infinite values",
+        "A NaN inside a series is missing data, not padding. One NaN turns every later state of its sequence, the loss\n"
+        "and soon all weights into NaN.",
+        "Fill or drop them before (a table's interpolate or forward fill, by id). Sequences(..., missing='keep') takes\n"
+        "them as they are.",
+    ),
+    "SO206": (
+        "Two sequences have the same id",
+        "State and results belong to an id, so it must name one sequence.",
+        "Make ids unique; in a long table give every column that together names a sequence: id=['patient', 'visit'].",
+    ),
+    "SO207": (
+        "Two rows of a table have the same id and time",
+        "Within a sequence the time puts steps in order; two rows at one time have no order.",
+        "Remove the duplicates or aggregate them; or name a further id column if they belong to different sequences.",
+    ),
+    "SO208": (
+        "A table lacks a column",
+        "Columns are looked up by their exact name.",
+        "Use one of the near names listed, or rename the column.",
+    ),
+    "SO209": (
+        "A file of data is not there",
+        "The path was looked up as written, relative to the current folder.",
+        "Check the spelling and the current folder.",
+    ),
+    "SO210": (
+        "There is no sequence in this data",
+        "Training, prediction and statistics need at least one sequence.",
+        "Check the filter or the path that led here.",
+    ),
+    "SO211": (
+        "Offsets or lengths do not describe the values",
+        "Offsets start at 0, never fall and end at the number of steps; lengths lie between 0 and the padded length.",
+        "Let Sequences.from_list or from_padded compute them.",
+    ),
+    "SO212": (
+        "An id that this collection does not hold",
+        "Results and sequences are looked up by id, with its type: 7 is not '7'.",
+        "sequences.ids lists them.",
+    ),
+    "SO213": (
+        "This file is no table Sostenuto can read",
+        "Tables are read from Parquet (.parquet), CSV (.csv, .csv.gz) and Arrow/Feather (.arrow, .feather) files.",
+        "Convert the file, or read it with pandas or polars and pass the table.",
+    ),
+    "SO214": (
+        "An option is not one of those on offer",
+        "The option named is spelt differently or does not exist.",
+        "Use one of those listed.",
+    ),
+    "SO301": (
+        "The number of initial states does not fit",
+        "An LSTM has two states, h then c; a GRU and a SimpleRNN have one, h; Bidirectional has those of its forward layer,\n"
+        "then those of its backward layer.",
+        "Pass a list in that order, or a dict by name.",
+    ),
+    "SO302": (
+        "An initial state has the wrong shape",
+        "Every state is (batch, units): one row for each row of the batch, never broadcast, because a state belongs to\n"
+        "a sequence.",
+        "Make one row per sequence; np.repeat says so explicitly where all rows should begin alike.",
+    ),
+    "SO303": (
+        "This layer keeps no state between calls",
+        "get_state, set_state and reset_state speak of the state that stateful=True keeps.",
+        "Make the layer with stateful=True; or pass initial_state= and take return_state=True.",
+    ),
+    "SO304": (
+        "A state was asked for by a name or row that is not there",
+        "States go by their names (LSTM: h, c; GRU and SimpleRNN: h) and rows by their numbers.",
+        "layer.get_state() shows the names and the number of rows.",
+    ),
+    "SO401": (
+        "Targets do not fit the sequences",
+        "Targets are given per sequence (one entry for each) or per step (one entry for each step of each sequence).",
+        "Check that targets come in the same order, or by the same ids, and are cut to the same lengths.",
+    ),
+    "SO402": (
+        "Targets do not fit the model's output",
+        "A layer with return_sequences=True gives an output per step and wants a target per step; without it there is one\n"
+        "output per sequence. Nothing is broadcast for you.",
+        "Change return_sequences of the last recurrent layer, or give the other kind of target.",
+    ),
+    "SO403": (
+        "Training needs targets",
+        "fit and evaluate compare outputs with targets, and these sequences have none.",
+        "Pass y=, or make the Sequences with targets= (from_table: target='column').",
+    ),
+    "SO404": (
+        "Weights do not fit the sequences",
+        "Sample weights are one number per sequence or one per step, none below zero; class weights need whole-numbered\n"
+        "classes.",
+        "Check their number and order.",
+    ),
+    "SO501": (
+        "Token ids are whole numbers",
+        "An Embedding looks rows up by number; fractions would be cut off.",
+        "Keep token ids as integers from the start; standardise only real-valued features.",
+    ),
+    "SO502": (
+        "A token id lies outside the vocabulary",
+        "An Embedding with input_dim=n knows the ids 0 .. n-1. The JAX backend clamps others silently, TensorFlow on\n"
+        "a GPU gives zeros; both are wrong results.",
+        "Make input_dim the largest id + 1, or map rare tokens to one 'unknown' id.",
+    ),
+    "SO601": (
+        "These layers do not make a model of sequences",
+        "SequenceModel takes a list of layers, a keras.Sequential or a Functional keras.Model.",
+        "Look at the layer named.",
+    ),
+    "SO602": (
+        "A layer mixes steps and knows no mask",
+        "Padding would reach the result of real steps, so a sequence would no longer give the same answer alone as in a\n"
+        "batch.",
+        "Use padding='causal' with strides=1 in a Conv1D; give a layer of yours supports_masking = True and a call that\n"
+        "honours mask=; or move it behind the layer that reduces time.",
+    ),
+    "SO603": (
+        "The model must be compiled first",
+        "fit and evaluate need a loss and an optimizer.",
+        "model.compile('adam', 'mse') or the like.",
+    ),
+    "SO701": (
+        "No backend for Keras is installed",
+        "Keras 3 does its sums with TensorFlow, JAX or PyTorch; none of them was found, or not the one that\n"
+        "KERAS_BACKEND names.",
+        "pip install 'sostenuto[jax]' (or [tensorflow], or [torch]).",
+    ),
+}
+
+PAGES = {code: Page(code, *text) for code, text in _TEXTS.items()}
+
+
+def page(code: str) -> Page:
+    """The page of a code.
+
+    Raises:
+        KeyError: there is no such code; the message names near ones.
+
+    Example:
+        >>> page("so103").title
+        'The number of features per step does not fit'
+    """
+    found = PAGES.get(code.upper())
+    if found is None:
+        near = nearest(code, PAGES)
+        raise KeyError(f"there is no page {code!r}" + (f"; near ones: {', '.join(near)}" if near else ""))
+    return found
