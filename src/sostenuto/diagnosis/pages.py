@@ -199,6 +199,12 @@ _TEXTS = {
         "fit and evaluate need a loss and an optimizer.",
         "model.compile('adam', 'mse') or the like.",
     ),
+    "SO604": (
+        "An option that this layer cannot serve",
+        "Sostenuto runs the recurrence with its own kernels. cuDNN is not among them, and an unrolled loop needs the\n"
+        "number of steps when the model is built.",
+        "Leave use_cudnn at 'auto'; leave unroll at False, or declare the number of steps in keras.Input.",
+    ),
     "SO701": (
         "No backend for Keras is installed",
         "Keras 3 does its sums with TensorFlow, JAX or PyTorch; none of them was found, or not the one that\n"

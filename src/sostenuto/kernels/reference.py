@@ -68,8 +68,8 @@ class Cell:
     state_names: ClassVar[tuple[str, ...]] = ("h",)
 
     def __post_init__(self) -> None:
-        for name in (self.activation, self.recurrent_activation):
-            if name not in ACTIVATIONS:
+        for name in (self.activation, self.recurrent_activation, getattr(self, "output_activation", None)):
+            if name is not None and name not in ACTIVATIONS:
                 raise ModelError(
                     f"The reference {type(self).__name__} does not know this activation.",
                     code="SO214",
@@ -110,29 +110,40 @@ class Cell:
 
 @dataclass(frozen=True)
 class LSTM(Cell):
-    """Long short-term memory: gates i, f, c, o; states h, c."""
+    """Long short-term memory: gates i, f, c, o; states h, c.
+
+    Args:
+        activation: as in ``Cell``.
+        recurrent_activation: as in ``Cell``.
+        output_activation: name of the activation of the cell state on its way out, where ONNX's h is not its g;
+            the same as ``activation`` by default.
+    """
+
+    output_activation: str | None = None
 
     gates = 4
     state_names = ("h", "c")
 
     def step(self, x: Array, states: Arrays, weights: Arrays) -> tuple[Arrays, Arrays]:
         act, gate = ACTIVATIONS[self.activation].value, ACTIVATIONS[self.recurrent_activation].value
+        out = ACTIVATIONS[self.output_activation or self.activation].value
         kernel, recurrent, bias = weights
         h, c = states
         i, f, g, o = np.split(x @ kernel + h @ recurrent + bias, 4)
         i, f, g, o = gate(i), gate(f), act(g), gate(o)
         c_new = f * c + i * g
-        a = act(c_new)
+        a = out(c_new)
         return (o * a, c_new), (x, h, c, i, f, g, o, a)
 
     def step_back(self, saved: Arrays, d_states: Arrays, weights: Arrays) -> tuple[Array, Arrays, Arrays]:
         act, gate = ACTIVATIONS[self.activation].slope, ACTIVATIONS[self.recurrent_activation].slope
+        out = ACTIVATIONS[self.output_activation or self.activation].slope
         kernel, recurrent, _ = weights
         x, h, c, i, f, g, o, a = saved
         d_h, d_c = d_states
-        d_c = d_c + d_h * o * act(a)
+        d_c = d_c + d_h * o * out(a)
         d_z = np.concatenate([d_c * g * gate(i), d_c * c * gate(f), d_c * i * act(g), d_h * a * gate(o)])
-        d_weights = np.outer(x, d_z), np.outer(h, d_z), d_z
+        d_weights = _outer(x, d_z), _outer(h, d_z), d_z
         return d_z @ kernel.T, (d_z @ recurrent.T, d_c * f), d_weights
 
 
@@ -185,14 +196,14 @@ class GRU(Cell):
             d_x_side = np.concatenate([d_z, d_r, d_g])
             d_h_side = np.concatenate([d_z, d_r, d_g * r])
             d_h = d_h_new * z + d_h_side @ recurrent.T
-            d_weights = np.outer(x, d_x_side), np.outer(h, d_h_side), np.stack([d_x_side, d_h_side])
+            d_weights = _outer(x, d_x_side), _outer(h, d_h_side), np.stack([d_x_side, d_h_side])
         else:
             d_inner = d_g @ recurrent[:, 2 * units :].T
             d_r = d_inner * h * gate(r)
             d_x_side = np.concatenate([d_z, d_r, d_g])
             d_h = d_h_new * z + d_inner * r + d_x_side[: 2 * units] @ recurrent[:, : 2 * units].T
-            d_recurrent = np.concatenate([np.outer(h, d_x_side[: 2 * units]), np.outer(inner, d_g)], axis=1)
-            d_weights = np.outer(x, d_x_side), d_recurrent, d_x_side
+            d_recurrent = np.concatenate([_outer(h, d_x_side[: 2 * units]), _outer(inner, d_g)], axis=1)
+            d_weights = _outer(x, d_x_side), d_recurrent, d_x_side
         return d_x_side @ kernel.T, (d_h,), d_weights
 
 
@@ -211,7 +222,7 @@ class SimpleRNN(Cell):
         x, h, h_new = saved
         (d_h_new,) = d_states
         d_z = d_h_new * ACTIVATIONS[self.activation].slope(h_new)
-        d_weights: Arrays = np.outer(x, d_z), np.outer(h, d_z), d_z
+        d_weights = _outer(x, d_z), _outer(h, d_z), d_z
         return d_z @ kernel.T, (d_z @ recurrent.T,), d_weights
 
 
@@ -361,6 +372,10 @@ def backward_ragged(
     return [run[0] for run in runs], d_weights, [run[2] for run in runs]
 
 
+def _outer(a: Array, b: Array) -> Array:
+    return a[:, None] * b
+
+
 def _weights(cell: Cell, weights: Sequence[Any]) -> Arrays:
     kernel, recurrent = (np.asarray(w, np.float64) for w in weights[:2])
     units = recurrent.shape[0]
@@ -368,13 +383,9 @@ def _weights(cell: Cell, weights: Sequence[Any]) -> Arrays:
     got = kernel.shape, recurrent.shape, bias.shape
     wanted = (kernel.shape[0], cell.gates * units), (units, cell.gates * units), cell.bias_shape(units)
     if got != wanted:
-        raise ShapeError(
-            f"These are not the weights of a {type(cell).__name__}.",
-            code="SO103",
-            where="kernel, recurrent kernel, bias",
-            got=", ".join(map(str, got)),
-            wanted=", ".join(map(str, wanted)),
-        )
+        what, where = f"These are not the weights of a {type(cell).__name__}.", "kernel, recurrent kernel, bias"
+        words = {"got": ", ".join(map(str, got)), "wanted": ", ".join(map(str, wanted))}
+        raise ShapeError(what, code="SO103", where=where, **words)
     return kernel, recurrent, bias
 
 

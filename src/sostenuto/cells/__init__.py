@@ -1,0 +1,10 @@
+"""The equations of the recurrent cells, one short file per cell: read these first.
+
+A cell's sums fall in two parts. ``project`` needs only the input, so a kernel may do it for all steps at once;
+``advance`` needs the states, so it runs step by step. Gate and state order live here and nowhere else.
+The functions take any Keras cell object as the holder of weights and settings, Keras's own or ours.
+"""
+
+from sostenuto.cells.lookup import Equations, equations_of
+
+__all__ = ["Equations", "equations_of"]

@@ -1,0 +1,40 @@
+"""Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate: Gers, Schmidhuber and Cummins 2000).
+
+::
+
+    i = s(x K_i + h R_i + b_i)        s: recurrent_activation, a: activation
+    f = s(x K_f + h R_f + b_f)
+    g = a(x K_c + h R_c + b_c)
+    o = s(x K_o + h R_o + b_o)
+    c' = f * c + i * g
+    h' = o * a(c')                    the output is h'
+
+Weights as Keras keeps them: kernel K (F, 4U), recurrent_kernel R (U, 4U), bias b (4U,).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+from sostenuto.cells.gates import multiply
+
+GATES = ("i", "f", "c", "o")
+STATES = ("h", "c")
+
+
+def project(cell: Any, inputs: Any, dropout_masks: Any = None) -> Any:
+    """The share of the input in all gates: (..., F) -> (..., 4U)."""
+    projected = multiply(inputs, cell.kernel, dropout_masks, len(GATES))
+    return projected if cell.bias is None else projected + cell.bias
+
+
+def advance(cell: Any, projected: Any, states: list[Any], dropout_masks: Any = None) -> list[Any]:
+    """One step: projected input (B, 4U) and states [h, c] (B, U) each -> new states [h, c]; h is the output."""
+    h, c = states
+    gates = projected + multiply(h, cell.recurrent_kernel, dropout_masks, len(GATES))
+    i, f, g, o = ops.split(gates, len(GATES), axis=-1)
+    c = cell.recurrent_activation(f) * c + cell.recurrent_activation(i) * cell.activation(g)
+    h = cell.recurrent_activation(o) * cell.activation(c)
+    return [h, c]

@@ -1,0 +1,1 @@
+"""The only files that import a backend, each lazily and only where that backend is the one in use."""

@@ -1,0 +1,54 @@
+"""The kernel for any other cell: calls the cell at every step, as Keras does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops, tree
+
+from sostenuto.kernels.contract import Declined, Request, Result
+from sostenuto.kernels.loop import over_time
+
+name = "cellwise"
+
+
+def declines(request: Request) -> Declined | None:
+    """Takes every cell."""
+    return None
+
+
+def run(request: Request, sequences: Any, states: list[Any], mask: Any, *, all_outputs: bool) -> Result:
+    """Runs the cell; a masked step leaves the states and the last output as they are."""
+    cell = request.cell
+    takes_training = isinstance(cell, keras.layers.Layer) and getattr(cell, "_call_has_training_arg", False)
+    options = {"training": request.training} if takes_training else {}
+    call = cell if callable(cell) else cell.call
+
+    def step(step_inputs: list[Any], carried: list[Any]) -> tuple[Any, list[Any]]:
+        before, last = carried
+        output, after = call(step_inputs[0], before, **options)
+        if not tree.is_nested(after):
+            after = [after]
+        if mask is not None:
+            real = step_inputs[1]
+            output = ops.where(real, output, last)
+            after = tree.map_structure(
+                lambda new, old: ops.where(real, new, old), tree.lists_to_tuples(after), tree.lists_to_tuples(before)
+            )
+        return output, [after, output]
+
+    # The last output travels with the states: a cell's output need not be one of its states.
+    timed = [sequences] if mask is None else [sequences, ops.expand_dims(mask, -1)]
+    first = ops.zeros((ops.shape(sequences)[0], _output_size(cell)), dtype=request.dtype)
+    outputs, (states, last) = over_time(
+        step, timed, [states, first], unroll=request.unroll, all_outputs=all_outputs
+    )
+    return Result(outputs, last, states)
+
+
+def _output_size(cell: Any) -> int:
+    size = getattr(cell, "output_size", None)
+    if size is None:
+        size = tree.flatten(cell.state_size)[0]
+    return int(size)

@@ -1,0 +1,60 @@
+"""What a kernel is asked, and what it may answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+
+@dataclass(frozen=True)
+class Request:
+    """One kind of work: everything a kernel needs to know before it accepts.
+
+    Attributes:
+        cell: the cell object that holds weights and settings.
+        backend: "tensorflow", "jax" or "torch".
+        dtype: name of the dtype of the sums.
+        masked: whether a mask comes with the batch.
+        training: whether dropout is active.
+        unroll: whether the user asked for an unrolled loop.
+    """
+
+    cell: Any
+    backend: str
+    dtype: str
+    masked: bool = False
+    training: bool = False
+    unroll: bool = False
+
+
+@dataclass(frozen=True)
+class Declined:
+    """A kernel's no, with the reason that people read."""
+
+    reason: str
+
+
+class Result(NamedTuple):
+    """What a kernel returns.
+
+    Attributes:
+        outputs: (B, T, U), or None where only the last was asked for. A masked step repeats the output before it.
+        last: (B, U), the output of the last real step; for a row without any, its first state.
+        states: final states in the structure of the initial ones, (B, U) each.
+    """
+
+    outputs: Any
+    last: Any
+    states: list[Any]
+
+
+class Kernel(Protocol):
+    """Runs a cell over a padded batch."""
+
+    name: str
+
+    def declines(self, request: Request) -> Declined | None:
+        """None if this kernel can do the work, else why not. It raises nothing and computes nothing."""
+
+    def run(self, request: Request, sequences: Any, states: list[Any], mask: Any, *, all_outputs: bool) -> Result:
+        """Runs the cell over ``sequences`` (B, T, F); ``mask`` (B, T) is boolean or None."""

@@ -1,0 +1,65 @@
+"""Drives a step function over time on any backend: the only loop over steps there is.
+
+Where graphs are compiled (TensorFlow, JAX) the loop is Keras's own driver of recurrent layers, a scan or while loop. On
+torch, which runs eagerly, and for ``unroll=True`` it is a Python loop over unstacked steps: indexing one tensor step
+by step makes torch's backward pass quadratic in the number of steps, unstacking it once does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+from keras.src import backend as keras_backend
+
+Step = Callable[[list[Any], list[Any]], tuple[Any, list[Any]]]
+
+
+def runs_eagerly_by_step(unroll: bool) -> bool:
+    """Whether steps are run by a Python loop, which makes work per step dear and work on all steps at once cheap."""
+    return unroll or keras.backend.backend() == "torch"
+
+
+def over_time(
+    step: Step, inputs: list[Any], states: list[Any], *, unroll: bool, all_outputs: bool
+) -> tuple[Any, list[Any]]:
+    """Runs ``step`` from the first time step to the last.
+
+    Args:
+        step: takes the inputs of one step, (B, ...) each, and the states; returns the output and the new states.
+        inputs: tensors (B, T, ...), at least one step long.
+        states: tensors, or a nested list of them, in the structure that ``step`` takes and returns.
+        unroll: run a Python loop also where a compiled one is possible; T must be known.
+        all_outputs: keep the output of every step.
+
+    Returns:
+        (B, T, ...) outputs, or None; and the final states.
+    """
+    if runs_eagerly_by_step(unroll):
+        by_step = zip(*(ops.unstack(tensor, axis=1) for tensor in inputs), strict=True)
+        outputs = []
+        for step_inputs in by_step:
+            output, states = step(list(step_inputs), states)
+            if all_outputs:
+                outputs.append(output)
+        return (ops.stack(outputs, axis=1) if all_outputs else None), states
+
+    def driven(step_inputs: Any, now: Any) -> tuple[Any, list[Any]]:
+        output, new = step(list(step_inputs), _as_lists(now))
+        return output, _as_lists(new)
+
+    _, stacked, states = keras_backend.rnn(
+        driven,
+        tuple(inputs),
+        _as_lists(states),
+        input_length=inputs[0].shape[1],
+        return_all_outputs=all_outputs,
+    )
+    return (stacked if all_outputs else None), _as_lists(states)
+
+
+def _as_lists(states: Any) -> list[Any]:
+    # Keras's drivers hand states back as tuples on some backends and cells return either; a scan wants one structure.
+    return [_as_lists(state) if isinstance(state, list | tuple) else state for state in states]

@@ -1,0 +1,22 @@
+"""The recurrent layers and cells: subclasses of Keras's, with the same arguments, weights and configuration."""
+
+from sostenuto.layers.bidirectional import Bidirectional
+from sostenuto.layers.cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
+from sostenuto.layers.convert import convert_layer, converts
+from sostenuto.layers.recurrent import mask_of_batch
+from sostenuto.layers.rnn import GRU, LSTM, RNN, SimpleRNN
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Bidirectional",
+    "GRUCell",
+    "LSTMCell",
+    "SimpleRNN",
+    "SimpleRNNCell",
+    "StackedRNNCells",
+    "convert_layer",
+    "converts",
+    "mask_of_batch",
+]

@@ -1,0 +1,166 @@
+"""From a ragged collection to rectangles of a batch, without a loop over rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from sostenuto.errors import DataError, DataTypeError
+from sostenuto.sequences.checks import check_option
+
+if TYPE_CHECKING:
+    from sostenuto.sequences.collection import Sequences
+
+
+class Padded(NamedTuple):
+    """Sequences in one rectangle.
+
+    Args:
+        values: (B, T, F), padding filled.
+        lengths: (B,) int64, the real steps of each row.
+        mask: (B, T) bool, true where a step is real.
+    """
+
+    values: np.ndarray
+    lengths: np.ndarray
+    mask: np.ndarray
+
+
+class Batch(NamedTuple):
+    """Some sequences, ready for a model: padded on the right with zeros.
+
+    Args:
+        values: (B, T, F).
+        lengths: (B,) int64, the real steps of each row.
+        targets: (B, T, ...) per step, (B, ...) per sequence, or None.
+        weights: (B, T) per step (0 in the padding), (B,) per sequence, or None.
+        ids: the ids of the rows.
+    """
+
+    values: np.ndarray
+    lengths: np.ndarray
+    targets: np.ndarray | None
+    weights: np.ndarray | None
+    ids: tuple[Any, ...]
+
+
+def to_padded(self: Sequences, length: int | None = None, side: str = "right", fill: float = 0) -> Padded:
+    """All sequences in one rectangle; padding never cuts a sequence.
+
+    Args:
+        length: the number of steps T, by default the length of the longest sequence.
+        side: where padding goes, ``"right"`` (default) or ``"left"``.
+        fill: the value of padding, 0 by default.
+
+    Returns:
+        A named tuple ``Padded(values, lengths, mask)`` of new arrays.
+
+    Raises:
+        DataError: ``length`` is shorter than the longest sequence (SO211), or ``side`` is neither (SO214).
+
+    Example:
+        >>> from sostenuto.sequences import Sequences
+        >>> padded = Sequences.from_list([[1, 2, 3], [4]]).to_padded()
+        >>> padded.values[..., 0].tolist(), padded.lengths.tolist()
+        ([[1, 2, 3], [4, 0, 0]], [3, 1])
+    """
+    check_option("side", side, ("right", "left"))
+    filling = np.asarray(fill).astype(self.dtype)
+    if not np.array_equal(filling, np.asarray(fill), equal_nan=True) and self.dtype.kind in "iu":
+        raise DataTypeError(
+            "The fill value does not fit the values.",
+            code="SO204",
+            got=f"fill={fill!r}",
+            wanted=f"a value that {self.dtype.name} can hold",
+            fix="use astype first, or another fill",
+        )
+    lengths = self.lengths
+    steps = padded_length(lengths, length)
+    mask = mask_of(lengths, steps, side)
+    first = self.offsets[:-1] if side == "right" else self.offsets[1:] - steps
+    return Padded(gather(self.values, first, mask, filling), lengths.copy(), mask)
+
+
+def batch(self: Sequences, indices: Any, length: int | None = None) -> Batch:
+    """The sequences at some positions as one batch, padded on the right with zeros.
+
+    Args:
+        indices: positions of sequences (B,), in any order, also repeated.
+        length: the number of steps T, by default the length of the longest sequence of the batch.
+
+    Returns:
+        A named tuple ``Batch(values, lengths, targets, weights, ids)`` of new arrays.
+
+    Raises:
+        DataError: ``length`` is shorter than the longest sequence (SO211).
+        UnknownIdError: there is no sequence at a position (SO212).
+
+    Example:
+        >>> from sostenuto.sequences import Sequences
+        >>> sequences = Sequences.from_list({"a": [1.0, 2.0, 3.0], "b": [4.0]}, targets=[0, 1])
+        >>> batch = sequences.batch([1, 0])
+        >>> batch.values.shape, batch.lengths.tolist(), batch.targets.tolist(), batch.ids
+        ((2, 3, 1), [1, 3], [1, 0], ('b', 'a'))
+    """
+    rows = self.positions(indices)
+    first = self.offsets[rows]
+    lengths = self.offsets[rows + 1] - first
+    mask = mask_of(lengths, padded_length(lengths, length))
+    targets, weights = self.targets, self.weights
+    if targets is not None:
+        targets = gather(targets, first, mask) if self.targets_per == "step" else targets[rows]
+    if weights is not None:
+        weights = gather(weights, first, mask) if self.weights_per == "step" else weights[rows]
+    return Batch(gather(self.values, first, mask), lengths, targets, weights, tuple(self._ids[rows].tolist()))
+
+
+def padded_length(lengths: np.ndarray, length: int | None) -> int:
+    """The number of steps of a rectangle that holds these lengths (SO211 if ``length`` is too short)."""
+    longest = int(lengths.max(initial=0))
+    if length is None:
+        return longest
+    if length < longest:
+        raise DataError(
+            "Padding never cuts a sequence.",
+            code="SO211",
+            got=f"length={length}",
+            wanted=f"at least {longest}, the length of the longest sequence",
+            fix="leave length= out, or cut the sequences first with chunk or window",
+        )
+    return int(length)
+
+
+def mask_of(lengths: np.ndarray, steps: int, side: str = "right") -> np.ndarray:
+    """(B, T) bool, true where a step is real.
+
+    Example:
+        >>> mask_of(np.array([1, 2]), 2, "left").tolist()
+        [[False, True], [True, True]]
+    """
+    numbers = np.arange(steps) if side == "right" else np.arange(steps)[::-1]
+    return numbers < lengths[:, None]
+
+
+def gather(flat: np.ndarray, first: np.ndarray, mask: np.ndarray, fill: Any = 0) -> np.ndarray:
+    """Rows (B, T, ...) of flat steps (N, ...), each from its ``first`` step on, filled where the mask is false."""
+    if not len(flat):
+        return np.full((*mask.shape, *flat.shape[1:]), fill, flat.dtype)
+    steps = first[:, None] + np.arange(mask.shape[1])
+    # Positions of padding may lie outside; they are read clipped and overwritten below.
+    found = flat.take(steps, axis=0, mode="clip")
+    if not mask.all():
+        found[~mask] = fill
+    return found
+
+
+def flat_steps(offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The numbers of all steps of the sequences at ``rows``, one sequence after another.
+
+    Example:
+        >>> flat_steps(np.array([0, 2, 5]), np.array([1, 0])).tolist()
+        [2, 3, 4, 0, 1]
+    """
+    lengths = offsets[rows + 1] - offsets[rows]
+    ends = np.cumsum(lengths)
+    return np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(offsets[rows] - (ends - lengths), lengths)
