@@ -85,6 +85,8 @@ def numbers(data: Any, where: str, error: type[DataError] = DataTypeError) -> np
 
 
 def _kind_of(array: np.ndarray) -> str:
+    if array.dtype.kind in "US":
+        return f"text in {tuple(array.shape)}"
     if array.dtype.kind != "O":
         return shape_of(array)
     for position, item in np.ndenumerate(array):

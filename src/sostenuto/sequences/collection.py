@@ -232,7 +232,7 @@ class Sequences:
             f"There is no sequence {name!r}.",
             code="SO212",
             got=f"{name!r} ({type(name).__name__})",
-            wanted=f"one of the {count(len(self), 'id')}" + (f"; {some(self.ids, 3)}" if len(self) else ""),
+            wanted=f"one of the {count(len(self), 'id')}" + (f": {some(self.ids, 3)}" if len(self) else ""),
             fix=f"near ones: {some(others)}" if others else "sequences.ids lists them",
         )
 

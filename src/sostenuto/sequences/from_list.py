@@ -88,7 +88,8 @@ def from_list(
         features = columns if features is None else features
         lengths = np.array([len(array) for array in arrays], np.int64)
         dtype = common_dtype([array.dtype for array in arrays if array.size] or [array.dtype for array in arrays])
-        values = np.concatenate(arrays, dtype=dtype)
+        # Only sequences without steps have no say in the dtype, so nothing is cut here.
+        values = np.concatenate(arrays, dtype=dtype, casting="unsafe")
     return cls(
         values,
         offsets_of(lengths),

@@ -71,7 +71,8 @@ def align_weights(weights: Any, per: Per | None, lengths: np.ndarray, ids: np.nd
             wanted="finite weights, none below zero",
             fix="use 0 for what should not count",
         )
-    return found
+    # A weight multiplies a loss, so whole numbers are made floats here, once.
+    return found if found.array.dtype.kind == "f" else Aligned(found.array.astype(np.float32), found.per)
 
 
 def _place(per: Per, row: int, lengths: np.ndarray, ids: np.ndarray) -> str:
