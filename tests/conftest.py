@@ -26,6 +26,8 @@ BACKEND_FOLDERS += [ROOT / "src" / "sostenuto" / name for name in ("cells", "ker
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "plain: plain NumPy in a folder whose tests need a backend; runs once")
+    # Keras hands NumPy its own tensors (NumPy 2 wants a copy= keyword there).
+    config.addinivalue_line("filterwarnings", "ignore:__array__ implementation:DeprecationWarning")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

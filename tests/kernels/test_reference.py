@@ -16,6 +16,7 @@ FEATURES, UNITS = 3, 4
 CELLS = {
     "lstm": ref.LSTM(),
     "lstm relu, hard_sigmoid": ref.LSTM("relu", "hard_sigmoid"),
+    "lstm of three activations": ref.LSTM("sigmoid", "tanh", "linear"),
     "gru": ref.GRU(),
     "gru linear, hard_sigmoid": ref.GRU("linear", "hard_sigmoid"),
     "gru reset before": ref.GRU(reset_after=False),
