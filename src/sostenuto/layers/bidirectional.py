@@ -95,7 +95,8 @@ class Bidirectional(keras.layers.Bidirectional):
             forwards, backwards = forwards[0], backwards[0]
         if self.return_sequences and not isinstance(self.backward_layer, Recurrent):
             backwards = ops.flip(backwards, axis=1)
-        output = self._merge(forwards, backwards)
+        # The inner layers follow their own dtype policy.
+        output = self._merge(ops.cast(forwards, self.compute_dtype), ops.cast(backwards, self.compute_dtype))
         if not states:
             return output
         return (*output, *states) if self.merge_mode is None else (output, *states)
