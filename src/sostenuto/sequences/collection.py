@@ -13,6 +13,7 @@ from sostenuto.errors import DataTypeError, UnknownIdError
 from sostenuto.sequences import batching, cutting
 from sostenuto.sequences import from_list as lists
 from sostenuto.sequences import from_padded as padded
+from sostenuto.sequences import from_table as tables
 from sostenuto.sequences.checks import (
     check_finite,
     check_offsets,
@@ -309,6 +310,7 @@ class Sequences:
 
     from_list = classmethod(lists.from_list)
     from_padded = classmethod(padded.from_padded)
+    from_table = classmethod(tables.from_table)
     of = classmethod(lists.of)
 
     take = cutting.take
