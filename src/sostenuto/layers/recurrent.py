@@ -16,6 +16,7 @@ from sostenuto.diagnosis import some
 from sostenuto.errors import StateError
 from sostenuto.kernels import Request, Result, Selection, masks, select
 from sostenuto.layers import checks
+from sostenuto.layers.attached_mask import attached_mask
 from sostenuto.layers.row_states import RowStates
 
 StackedCells = keras.layers.StackedRNNCells
@@ -306,7 +307,7 @@ class Recurrent(keras.layers.RNN):
     def _plain_mask(self, mask: Any, sequences: Any) -> Any:
         if mask is None:
             # Keras passes the mask of an input on only where the layer got no other tensor.
-            mask = getattr(sequences, "_keras_mask", None)
+            mask = attached_mask(sequences)
         if isinstance(mask, list | tuple):
             mask = tree.flatten(mask)[0] if tree.flatten(mask) else None
         if mask is None:
@@ -339,7 +340,7 @@ class Recurrent(keras.layers.RNN):
 
 def _mask_that_was_lost(sequences: Any) -> Any:
     mask = _batch_mask.get()
-    if mask is None or keras.backend.is_keras_tensor(sequences) or getattr(sequences, "_keras_mask", None) is not None:
+    if mask is None or keras.backend.is_keras_tensor(sequences) or attached_mask(sequences) is not None:
         return None
     same_steps = sequences.shape[1] == mask.shape[1]
     return mask if same_steps else None
