@@ -26,9 +26,15 @@ _time_order: ContextVar[bool] = ContextVar("time_order", default=False)
 
 
 @contextmanager
-def mask_of_batch(mask: Any) -> Iterator[None]:
-    """Gives ``mask`` (B, T) to every recurrent layer called inside that has lost its own on the way."""
-    token = _batch_mask.set(mask)
+def mask_of_batch(mask: Any, declared_steps: int | None) -> Iterator[None]:
+    """Gives ``mask`` (B, T) to every recurrent layer called inside that has lost its own on the way.
+
+    Args:
+        mask: the mask of the batch.
+        declared_steps: T as the model's input declares it, None where it is left open. A layer that was built with
+            another declared T, as behind a RepeatVector, reads other steps than those of the batch and is passed by.
+    """
+    token = _batch_mask.set((mask, declared_steps))
     try:
         yield
     finally:
@@ -235,8 +241,10 @@ class Recurrent(keras.layers.RNN):
         if lengths is not None:
             checks.check_lengths(self, lengths, sequences)
             mask = masks.from_lengths(lengths, ops.shape(sequences)[1])
-        if mask is None:
-            mask = _mask_that_was_lost(sequences)
+        if keras.backend.is_keras_tensor(sequences):
+            self._declared_steps = sequences.shape[1]
+        elif mask is None:
+            mask = self._mask_that_was_lost(sequences)
         if mask is not None:
             options["mask"] = mask
         return super().__call__(sequences, **options)
@@ -318,6 +326,12 @@ class Recurrent(keras.layers.RNN):
         checks.check_mask(self, mask, sequences)
         return ops.cast(mask, "bool")
 
+    def _mask_that_was_lost(self, sequences: Any) -> Any:
+        if _batch_mask.get() is None or attached_mask(sequences) is not None:
+            return None
+        mask, declared_steps = _batch_mask.get()
+        return mask if self.__dict__.get("_declared_steps") == declared_steps else None
+
     def _input_kernel(self) -> Any:
         cell = self.cell
         if isinstance(cell, StackedCells):
@@ -336,14 +350,6 @@ class Recurrent(keras.layers.RNN):
         if last is not None:
             return last
         return select(Request(self.cell, backend=keras.backend.backend(), dtype=self.compute_dtype, unroll=self.unroll))
-
-
-def _mask_that_was_lost(sequences: Any) -> Any:
-    mask = _batch_mask.get()
-    if mask is None or keras.backend.is_keras_tensor(sequences) or attached_mask(sequences) is not None:
-        return None
-    same_steps = sequences.shape[1] == mask.shape[1]
-    return mask if same_steps else None
 
 
 def _listed(states: Any) -> list[Any]:
