@@ -154,13 +154,12 @@ def gather(flat: np.ndarray, first: np.ndarray, mask: np.ndarray, fill: Any = 0)
     return found
 
 
-def flat_steps(offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The numbers of all steps of the sequences at ``rows``, one sequence after another.
+def flat_steps(first: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The numbers of the steps of several runs, one run after another.
 
     Example:
-        >>> flat_steps(np.array([0, 2, 5]), np.array([1, 0])).tolist()
+        >>> flat_steps(np.array([2, 0]), np.array([3, 2])).tolist()
         [2, 3, 4, 0, 1]
     """
-    lengths = offsets[rows + 1] - offsets[rows]
     ends = np.cumsum(lengths)
-    return np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(offsets[rows] - (ends - lengths), lengths)
+    return np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(first - (ends - lengths), lengths)

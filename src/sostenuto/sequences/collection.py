@@ -10,10 +10,11 @@ import numpy as np
 
 from sostenuto.diagnosis import count, nearest, shape_of, some
 from sostenuto.errors import DataTypeError, UnknownIdError
-from sostenuto.sequences import batching, cutting
+from sostenuto.sequences import batching, bucketing, changing, cutting, windows
 from sostenuto.sequences import from_list as lists
 from sostenuto.sequences import from_padded as padded
 from sostenuto.sequences import from_table as tables
+from sostenuto.sequences import statistics as summaries
 from sostenuto.sequences.checks import (
     check_finite,
     check_offsets,
@@ -312,13 +313,23 @@ class Sequences:
     from_padded = classmethod(padded.from_padded)
     from_table = classmethod(tables.from_table)
     of = classmethod(lists.of)
+    concatenate = classmethod(changing.concatenate)
 
     take = cutting.take
     select = cutting.select
     split = cutting.split
+    bucket = bucketing.bucket
+    window = windows.window
+    chunk = windows.chunk
 
     to_padded = batching.to_padded
     batch = batching.batch
+
+    statistics = summaries.statistics
+    standardised = summaries.standardised
+    map = changing.map_sequences
+    map_steps = changing.map_steps
+    astype = changing.astype
 
 
 _STATE = tuple(Sequences.__annotations__)

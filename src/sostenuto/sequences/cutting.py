@@ -41,7 +41,7 @@ def take(self: Sequences, indices: Any) -> Sequences:
         steps: Any = slice(int(self.offsets[first]), int(self.offsets[last]))
         chosen: Any = slice(first, last)
     else:
-        steps, chosen = flat_steps(self.offsets, rows), rows
+        steps, chosen = flat_steps(self.offsets[rows], self.lengths[rows]), rows
     changes: dict[str, Any] = {}
     for noun in ("targets", "weights"):
         array = getattr(self, noun)

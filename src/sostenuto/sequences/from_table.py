@@ -182,10 +182,7 @@ def numeric(kind: nw.dtypes.DType) -> bool:
     return kind.is_numeric() or isinstance(kind, nw.Boolean)
 
 
-_KINDS = {
-    getattr(nw, name): np.dtype(name.lower())
-    for name in ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64")
-}
+_KINDS = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float16", "Float32", "Float64")
 
 
 def dtype_of(source: TableSource, columns: Sequence[str], missing: str) -> np.dtype:
@@ -193,7 +190,8 @@ def dtype_of(source: TableSource, columns: Sequence[str], missing: str) -> np.dt
     dtypes = []
     for name in columns:
         kind = source.kinds[name]
-        dtype = np.dtype(bool) if isinstance(kind, nw.Boolean) else _KINDS.get(type(kind), np.dtype(np.float64))
+        plain = str(kind) if str(kind) in _KINDS else "bool" if isinstance(kind, nw.Boolean) else "float64"
+        dtype = np.dtype(plain.lower())
         if dtype.kind in "iub" and missing == "keep" and source.nulls(name):
             dtype = np.result_type(dtype, np.float32)
         dtypes.append(dtype)

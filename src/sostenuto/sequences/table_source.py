@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,15 +40,27 @@ class FrameSource:
 
     def __init__(self, frame: Any) -> None:
         self._frame = frame
-        schema = frame.collect_schema()
+        try:
+            schema = frame.collect_schema()
+        except nw.exceptions.DuplicateError as error:
+            raise ColumnError(
+                "Two columns have the same name.",
+                code="SO208",
+                got=" ".join(str(error).split()[:12]),
+                wanted="one column for each name",
+                fix="rename or drop the repeated columns",
+            ) from None
         # Arrow writes all names as strings; pandas may have others.
         self._native = {str(name): name for name in schema.names()}
         self.kinds = {str(name): kind for name, kind in schema.items()}
 
     def _eager(self, columns: Sequence[str]) -> Any:
         if isinstance(self._frame, nw.LazyFrame):
-            self._frame = self._frame.select(*(self._native[name] for name in self.kinds)).collect()
-        return self._frame.select(*(self._native[name] for name in columns))
+            self._frame = self._columns(self.kinds).collect()
+        return self._columns(columns)
+
+    def _columns(self, columns: Iterable[str]) -> Any:
+        return self._frame.select(*(nw.col(self._native[name]) for name in columns))
 
     def keep(self, columns: Sequence[str]) -> None:
         """Forgets other columns, so that a lazy frame computes no more than these."""
