@@ -2,5 +2,7 @@
 
 from sostenuto.sequences.batching import Batch, Padded
 from sostenuto.sequences.collection import Sequences
+from sostenuto.sequences.statistics import Statistics
+from sostenuto.sequences.stream import SequenceStream
 
-__all__ = ["Batch", "Padded", "Sequences"]
+__all__ = ["Batch", "Padded", "SequenceStream", "Sequences", "Statistics"]

@@ -11,10 +11,13 @@ import numpy as np
 from sostenuto.diagnosis import count, nearest, shape_of, some
 from sostenuto.errors import DataTypeError, UnknownIdError
 from sostenuto.sequences import batching, bucketing, changing, cutting, windows
+from sostenuto.sequences import from_arrow as arrow
 from sostenuto.sequences import from_list as lists
 from sostenuto.sequences import from_padded as padded
 from sostenuto.sequences import from_table as tables
 from sostenuto.sequences import statistics as summaries
+from sostenuto.sequences import stream as streams
+from sostenuto.sequences import to_table as long
 from sostenuto.sequences.checks import (
     check_finite,
     check_offsets,
@@ -312,6 +315,8 @@ class Sequences:
     from_list = classmethod(lists.from_list)
     from_padded = classmethod(padded.from_padded)
     from_table = classmethod(tables.from_table)
+    from_arrow = classmethod(arrow.from_arrow)
+    stream = classmethod(streams.stream)
     of = classmethod(lists.of)
     concatenate = classmethod(changing.concatenate)
 
@@ -323,6 +328,7 @@ class Sequences:
     chunk = windows.chunk
 
     to_padded = batching.to_padded
+    to_table = long.to_table
     batch = batching.batch
 
     statistics = summaries.statistics

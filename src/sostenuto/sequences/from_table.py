@@ -108,7 +108,7 @@ def make_plan(
         raise ColumnError(
             "Sequences of a table need a column of ids.", code="SO208", got=f"id={id!r}", wanted="a column or several"
         )
-    check_columns(source, wanted)
+    check_columns(source.kinds, wanted)
     if features is None:
         used = {*ids, *others["time"], *targets, *others["weight"]}
         wanted["features"] = tuple(name for name in source.kinds if name not in used and numeric(source.kinds[name]))

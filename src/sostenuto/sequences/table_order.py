@@ -35,7 +35,7 @@ def row_order(table: pa.Table, id_columns: Sequence[str], time: str | None) -> R
         DataError: an id or a time is missing (SO205), or a time comes twice under one id (SO207).
         DataTypeError: a column holds no ids (SO201), or the times have no order in time (SO204).
     """
-    codes, ids = _encode_ids(table, id_columns)
+    codes, ids = encode_ids(table, id_columns)
     offsets = offsets_of(np.bincount(codes, minlength=len(ids)))
     times = None if time is None else _times(table.column(time), time)
     if _in_order(codes, times):
@@ -48,7 +48,7 @@ def row_order(table: pa.Table, id_columns: Sequence[str], time: str | None) -> R
     return RowOrder(ids, offsets, rank)
 
 
-def _encode_ids(table: pa.Table, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def encode_ids(table: pa.Table, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """A number per row for its id, counted by first appearance, and the ids."""
     encoded = [_encode(table.column(name), name) for name in columns]
     if len(encoded) == 1:

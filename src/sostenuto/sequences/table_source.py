@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import narwhals as nw
 import pyarrow as pa
 
-from sostenuto.diagnosis import nearest, shape_of
+from sostenuto.diagnosis import nearest, shape_of, some
 from sostenuto.errors import ColumnError, DataError, DataFileError, DataTypeError
 
 # Rows converted in one go: few enough to stay in the processor's cache, many enough to make calls cheap.
@@ -90,7 +90,8 @@ class ParquetSource:
 
         self._path = path
         self._file = parquet.ParquetFile(path, pre_buffer=False)
-        empty = nw.from_native(self._file.schema_arrow.empty_table(), eager_only=True)
+        self.schema = self._file.schema_arrow.remove_metadata()
+        empty = nw.from_native(self.schema.empty_table(), eager_only=True)
         self.kinds = {name: kind for name, kind in empty.schema.items() if not name.startswith("__index_level_")}
 
     def rows(self) -> int:
@@ -206,22 +207,21 @@ def _no_table(path: Path, got: str, fix: str) -> DataError:
     )
 
 
-def check_columns(source: TableSource, wanted: Mapping[str, Sequence[str]]) -> None:
+def check_columns(known: Collection[str], wanted: Mapping[str, Sequence[str]]) -> None:
     """Refuses column names that the table lacks (SO208); ``wanted`` holds them by argument."""
-    lacking = [(argument, name) for argument, names in wanted.items() for name in names if name not in source.kinds]
+    lacking = [(argument, name) for argument, names in wanted.items() for name in names if name not in known]
     if not lacking:
         return
     lines = []
     for argument, name in lacking[:5]:
-        near = nearest(str(name), source.kinds)
+        near = nearest(str(name), known)
         lines.append(f"{argument}={name!r}" + (f"; near ones: {', '.join(map(repr, near))}" if near else ""))
     if len(lacking) > 5:
         lines.append(f"and {len(lacking) - 5} more")
-    known = list(source.kinds)
     raise ColumnError(
         "The table lacks a column." if len(lacking) == 1 else f"The table lacks {len(lacking)} columns.",
         code="SO208",
         got="\n".join(lines),
-        wanted=f"one of the {len(known)} columns: {', '.join(map(repr, known[:8]))}{' ...' if len(known) > 8 else ''}",
+        wanted=f"columns among {some(known, 8)}",
         fix="use the exact names; an index of pandas becomes columns with table.reset_index()",
     )
