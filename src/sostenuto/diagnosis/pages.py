@@ -211,6 +211,11 @@ _TEXTS = {
         "KERAS_BACKEND names.",
         "pip install 'sostenuto[jax]' (or [tensorflow], or [torch]).",
     ),
+    "SO702": (
+        "matplotlib is not installed",
+        "Pictures are drawn with matplotlib, which Sostenuto does not bring along; everything else works without it.",
+        "pip install 'sostenuto[pictures]'.",
+    ),
 }
 
 PAGES = {code: Page(code, *text) for code, text in _TEXTS.items()}

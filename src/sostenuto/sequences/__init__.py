@@ -2,7 +2,8 @@
 
 from sostenuto.sequences.batching import Batch, Padded
 from sostenuto.sequences.collection import Sequences
+from sostenuto.sequences.description import Description
 from sostenuto.sequences.statistics import Statistics
 from sostenuto.sequences.stream import SequenceStream
 
-__all__ = ["Batch", "Padded", "SequenceStream", "Sequences", "Statistics"]
+__all__ = ["Batch", "Description", "Padded", "SequenceStream", "Sequences", "Statistics"]

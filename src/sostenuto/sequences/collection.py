@@ -10,7 +10,7 @@ import numpy as np
 
 from sostenuto.diagnosis import count, nearest, shape_of, some
 from sostenuto.errors import DataTypeError, UnknownIdError
-from sostenuto.sequences import batching, bucketing, changing, cutting, windows
+from sostenuto.sequences import batching, bucketing, changing, cutting, description, windows
 from sostenuto.sequences import from_arrow as arrow
 from sostenuto.sequences import from_list as lists
 from sostenuto.sequences import from_padded as padded
@@ -331,6 +331,7 @@ class Sequences:
     to_table = long.to_table
     batch = batching.batch
 
+    describe = description.describe
     statistics = summaries.statistics
     standardised = summaries.standardised
     map = changing.map_sequences
