@@ -322,7 +322,7 @@ def forward_ragged(
     cell: Cell,
     sequences: Sequence[Any],
     weights: Sequence[Any],
-    states: Sequence[Sequence[Any]] | None = None,
+    states: Sequence[Any] | None = None,
     *,
     reverse: bool = False,
 ) -> tuple[list[Array], list[Arrays], list[Tape]]:
@@ -353,7 +353,7 @@ def forward_ragged(
 def backward_ragged(
     tapes: Sequence[Tape],
     d_outputs: Sequence[Any] | None = None,
-    d_final_states: Sequence[Sequence[Any]] | None = None,
+    d_final_states: Sequence[Any] | None = None,
 ) -> tuple[list[Array], Arrays, list[Arrays]]:
     """Backpropagation through time for a run of ``forward_ragged`` over at least one sequence.
 
