@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,14 +13,14 @@ from tests.keras_suite.__main__ import FILES, compare, evidence
 from tests.keras_suite.plugin import NAMES
 
 PASSED = {"outcome": "passed", "reason": ""}
-STOCK = {
+STOCK: dict[str, Any] = {
     "outcomes": {
         "a_test.py::A::test_one": PASSED,
         "a_test.py::A::test_two": {"outcome": "skipped", "reason": "no GPU"},
     },
     "calls": {f"keras {name}": 3 for name in NAMES},
 }
-OURS = {"outcomes": STOCK["outcomes"], "calls": {f"sostenuto {name}": 3 for name in NAMES}}
+OURS: dict[str, Any] = {"outcomes": STOCK["outcomes"], "calls": {f"sostenuto {name}": 3 for name in NAMES}}
 
 
 def test_keras_ships_its_tests() -> None:
