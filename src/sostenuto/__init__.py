@@ -29,6 +29,8 @@ from sostenuto.layers import (  # noqa: E402
     SimpleRNNCell,
     StackedRNNCells,
 )
+from sostenuto.models import Predictions, SequenceModel, convert  # noqa: E402
+from sostenuto.sequences import Sequences, SequenceStream  # noqa: E402
 
 __version__ = "0.1.0"
 
@@ -45,6 +47,10 @@ __all__ = [
     "GRUCell",
     "LSTMCell",
     "ModelError",
+    "Predictions",
+    "SequenceModel",
+    "SequenceStream",
+    "Sequences",
     "ShapeError",
     "SimpleRNN",
     "SimpleRNNCell",
@@ -54,4 +60,5 @@ __all__ = [
     "TargetError",
     "TokenError",
     "UnknownIdError",
+    "convert",
 ]

@@ -205,6 +205,12 @@ _TEXTS = {
         "number of steps when the model is built.",
         "Leave use_cudnn at 'auto'; leave unroll at False, or declare the number of steps in keras.Input.",
     ),
+    "SO605": (
+        "The model was declared for another number of steps",
+        "A keras.Input with a number of steps fixes the time axis: shorter sequences are padded to it, longer ones do not\n"
+        "fit.",
+        "Declare keras.Input((None, features)); or cut the sequences first, with chunk or window.",
+    ),
     "SO701": (
         "No backend for Keras is installed",
         "Keras 3 does its sums with TensorFlow, JAX or PyTorch; none of them was found, or not the one that\n"

@@ -54,7 +54,8 @@ def over_time(
         driven,
         tuple(inputs),
         _as_lists(states),
-        input_length=inputs[0].shape[1],
+        # A list, because TensorFlow's driver asks whether the length is truthy, which a tensor does not answer.
+        input_length=[ops.shape(inputs[0])[1]],
         return_all_outputs=all_outputs,
     )
     return (stacked if all_outputs else None), _as_lists(states)

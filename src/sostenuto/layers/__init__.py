@@ -1,9 +1,10 @@
 """The recurrent layers and cells: subclasses of Keras's, with the same arguments, weights and configuration."""
 
+from sostenuto.layers.attached_mask import attach_mask, attached_mask
 from sostenuto.layers.bidirectional import Bidirectional
 from sostenuto.layers.cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from sostenuto.layers.convert import convert_layer, converts
-from sostenuto.layers.recurrent import mask_of_batch
+from sostenuto.layers.recurrent import Recurrent, mask_of_batch
 from sostenuto.layers.rnn import GRU, LSTM, RNN, SimpleRNN
 
 __all__ = [
@@ -13,9 +14,12 @@ __all__ = [
     "Bidirectional",
     "GRUCell",
     "LSTMCell",
+    "Recurrent",
     "SimpleRNN",
     "SimpleRNNCell",
     "StackedRNNCells",
+    "attach_mask",
+    "attached_mask",
     "convert_layer",
     "converts",
     "mask_of_batch",
