@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from sostenuto.diagnosis import shape_of
 from sostenuto.errors import DataError, DataTypeError
 from sostenuto.sequences.checks import check_option
 
@@ -58,6 +59,7 @@ def to_padded(self: Sequences, length: int | None = None, side: str = "right", f
 
     Raises:
         DataError: ``length`` is shorter than the longest sequence (SO211), or ``side`` is neither (SO214).
+        DataTypeError: ``fill`` is no number that the dtype can hold (SO204).
 
     Example:
         >>> from sostenuto.sequences import Sequences
@@ -66,20 +68,19 @@ def to_padded(self: Sequences, length: int | None = None, side: str = "right", f
         ([[1, 2, 3], [4, 0, 0]], [3, 1])
     """
     check_option("side", side, ("right", "left"))
-    filling = np.asarray(fill).astype(self.dtype)
-    if not np.array_equal(filling, np.asarray(fill), equal_nan=True) and self.dtype.kind in "iu":
+    if not _fits(fill, self.dtype):
         raise DataTypeError(
             "The fill value does not fit the values.",
             code="SO204",
-            got=f"fill={fill!r}",
-            wanted=f"a value that {self.dtype.name} can hold",
-            fix="use astype first, or another fill",
+            got=f"fill={fill!r}" if isinstance(fill, int | float | str | None) else f"fill={shape_of(fill)}",
+            wanted=f"a number that {self.dtype.name} can hold",
+            fix="use another fill, or astype first",
         )
     lengths = self.lengths
     steps = padded_length(lengths, length)
     mask = mask_of(lengths, steps, side)
     first = self.offsets[:-1] if side == "right" else self.offsets[1:] - steps
-    return Padded(gather(self.values, first, mask, filling), lengths.copy(), mask)
+    return Padded(gather(self.values, first, mask, fill), lengths.copy(), mask)
 
 
 def batch(self: Sequences, indices: Any, length: int | None = None) -> Batch:
@@ -113,6 +114,15 @@ def batch(self: Sequences, indices: Any, length: int | None = None) -> Batch:
     if weights is not None:
         weights = gather(weights, first, mask) if self.weights_per == "step" else weights[rows]
     return Batch(gather(self.values, first, mask), lengths, targets, weights, tuple(self._ids[rows].tolist()))
+
+
+def _fits(fill: Any, dtype: np.dtype) -> bool:
+    if not isinstance(fill, int | float | np.number):
+        return False
+    if dtype.kind == "f":
+        return not np.isfinite(fill) or abs(float(fill)) <= float(np.finfo(dtype).max)
+    limits = np.iinfo(dtype)
+    return bool(np.isfinite(float(fill)) and int(fill) == fill and limits.min <= int(fill) <= limits.max)
 
 
 def padded_length(lengths: np.ndarray, length: int | None) -> int:

@@ -301,7 +301,7 @@ def check_offsets(offsets: Any, steps: int) -> np.ndarray:
         raise DataError(
             "These offsets do not describe the values.",
             code="SO211",
-            got=f"offsets {shape_of(array)} for {count(steps, 'step')}",
+            got=f"offsets {shape_of(offsets)} for {count(steps, 'step')}",
             wanted=f"integers that start at 0, never fall and end at {steps}",
             fix="let from_list or from_padded compute them",
         )

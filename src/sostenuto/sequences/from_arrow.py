@@ -165,6 +165,8 @@ def _flat(column: pa.ChunkedArray, name: str, error: type[DataError] = DataTypeE
         width = int(widths[0]) if len(widths) else _declared_width(steps.type)
     else:
         numbers, width = steps, 1
+    if kinds.is_null(numbers.type):  # lists without any element have no kind of their own
+        numbers = numbers.cast(pa.float64())
     if not _is_number(numbers.type):
         raise _no_numbers(array, name, error)
     if kinds.is_boolean(numbers.type):

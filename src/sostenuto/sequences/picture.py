@@ -80,8 +80,8 @@ def _padding(axes: Axes, description: Description) -> None:
     axes.fill_betweenx(rows, 0, closed, step="post", color=REAL, linewidth=0, label="real steps")
     axes.set_xlim(0, max(1, int(ordered[0])))
     axes.set_ylim(0, len(ordered))
-    # Above the panel, where it hides no step.
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=8, frameon=False, borderaxespad=0.2)
+    # Below the panel, where it hides no step.
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, fontsize=9, frameon=False)
 
 
 def _share(description: Description, kind: int) -> str:

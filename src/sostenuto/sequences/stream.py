@@ -27,8 +27,8 @@ class SequenceStream:
     """Blocks of whole sequences, read from Parquet files one after another; every loop over it reads anew.
 
     The rows of a sequence must lie together, also across files, as in a table sorted by id; within a sequence ``time``
-    puts them in order. A sequence that reaches over the border of a block or file is joined, so a block holds at least
-    ``steps_per_block`` steps, except the last. Memory holds about two blocks, and every id once.
+    puts them in order. A sequence that reaches over the border of a block or file is joined, so a block holds about
+    ``steps_per_block`` steps, or more where one sequence is longer. Memory holds about two blocks, and every id once.
 
     Attributes:
         features: the names of the features.
@@ -141,7 +141,7 @@ def stream(
         target: the column or columns of targets.
         weight: the column of sample weights.
         target_per: ``"step"`` (default) or ``"sequence"``.
-        steps_per_block: the number of steps of a block, at least; a block never cuts a sequence.
+        steps_per_block: about how many steps a block holds; it never cuts a sequence.
         missing: ``"error"`` (default) or ``"keep"``.
 
     Returns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,16 +41,7 @@ class FrameSource:
 
     def __init__(self, frame: Any) -> None:
         self._frame = frame
-        try:
-            schema = frame.collect_schema()
-        except nw.exceptions.DuplicateError as error:
-            raise ColumnError(
-                "Two columns have the same name.",
-                code="SO208",
-                got=" ".join(str(error).split()[:12]),
-                wanted="one column for each name",
-                fix="rename or drop the repeated columns",
-            ) from None
+        schema = frame.collect_schema()
         # Arrow writes all names as strings; pandas may have others.
         self._native = {str(name): name for name in schema.names()}
         self.kinds = {str(name): kind for name, kind in schema.items()}
@@ -127,11 +119,20 @@ def open_table(table: Any) -> TableSource:
         table = table.read_all()
     elif isinstance(table, pa.RecordBatch):
         table = pa.Table.from_batches([table])
-    frame = nw.from_native(table, pass_through=True)
-    if not isinstance(frame, nw.DataFrame | nw.LazyFrame) and hasattr(table, "__arrow_c_stream__"):
-        frame = nw.from_native(pa.table(table))
-    if isinstance(frame, nw.DataFrame | nw.LazyFrame):
-        return FrameSource(frame)
+    try:
+        frame = nw.from_native(table, pass_through=True)
+        if not isinstance(frame, nw.DataFrame | nw.LazyFrame) and hasattr(table, "__arrow_c_stream__"):
+            frame = nw.from_native(pa.table(table))
+        if isinstance(frame, nw.DataFrame | nw.LazyFrame):
+            return FrameSource(frame)
+    except nw.exceptions.DuplicateError as error:
+        raise ColumnError(
+            "Two columns have the same name.",
+            code="SO208",
+            got=", ".join(re.findall(r"- ('.*') \d+ times", str(error))[:8]),
+            wanted="one column for each name",
+            fix="rename or drop the repeated columns",
+        ) from None
     raise DataTypeError(
         "This is no table.",
         code="SO201",
@@ -167,7 +168,7 @@ def _open_file(path: Path) -> TableSource:
         table = read_or_explain(path, lambda: _read_csv(path))
     else:
         table = read_or_explain(path, lambda: _read_arrow(path))
-    return FrameSource(nw.from_native(table))
+    return open_table(table)
 
 
 def _read_csv(path: Path) -> pa.Table:
