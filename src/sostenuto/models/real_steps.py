@@ -94,13 +94,11 @@ def steps_as_rows(mask: Any, y: Any, y_pred: Any, sample_weight: Any) -> tuple[A
         mask: (B, T).
         y: (B, T, ...).
         y_pred: (B, T, ...).
-        sample_weight: (B, T), (B,) or None.
+        sample_weight: (B, T) or None.
 
     Returns:
         The same as (B * T, ...).
     """
-    if sample_weight is not None and len(sample_weight.shape) == 1:
-        sample_weight = ops.broadcast_to(ops.expand_dims(sample_weight, 1), ops.shape(mask))
     rows = attach_mask(_merged(masks.keep_real(y_pred, mask)), ops.reshape(mask, (-1,)))
     return _merged(y), rows, None if sample_weight is None else ops.reshape(sample_weight, (-1,))
 

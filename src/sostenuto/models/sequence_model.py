@@ -169,6 +169,9 @@ class SequenceModel(keras.Model):
         """The mean loss over the real steps of a batch (per sequence where there is one output each)."""
         if self.output_per == "step":
             y_pred = attach_mask(y_pred, self._mask(x))
+            if sample_weight is not None:
+                # Keras scales the weights by the mask, on torch in place, and the metrics are yet to see them.
+                sample_weight = ops.copy(sample_weight)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -289,6 +292,8 @@ class SequenceModel(keras.Model):
                 targets = targets.astype(keras.backend.floatx())
             if weights is None:
                 return fed, targets
+            if self.output_per == "step" and weights.ndim == 1:
+                weights = np.broadcast_to(weights[:, None], batch.values.shape[:2])
             return fed, targets, weights.astype(keras.backend.floatx())
 
         blocks: Iterable[Sequences] = [sequences] if isinstance(sequences, Sequences) else sequences
