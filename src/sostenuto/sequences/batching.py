@@ -78,9 +78,8 @@ def to_padded(self: Sequences, length: int | None = None, side: str = "right", f
         )
     lengths = self.lengths
     steps = padded_length(lengths, length)
-    mask = mask_of(lengths, steps, side)
-    first = self.offsets[:-1] if side == "right" else self.offsets[1:] - steps
-    return Padded(gather(self.values, first, mask, fill), lengths.copy(), mask)
+    values = gather(self.values, self.offsets[:-1], lengths, steps, side, fill)
+    return Padded(values, lengths.copy(), mask_of(lengths, steps, side))
 
 
 def batch(self: Sequences, indices: Any, length: int | None = None) -> Batch:
@@ -107,13 +106,14 @@ def batch(self: Sequences, indices: Any, length: int | None = None) -> Batch:
     rows = self.positions(indices)
     first = self.offsets[rows]
     lengths = self.offsets[rows + 1] - first
-    mask = mask_of(lengths, padded_length(lengths, length))
+    steps = padded_length(lengths, length)
     targets, weights = self.targets, self.weights
     if targets is not None:
-        targets = gather(targets, first, mask) if self.targets_per == "step" else targets[rows]
+        targets = gather(targets, first, lengths, steps) if self.targets_per == "step" else targets[rows]
     if weights is not None:
-        weights = gather(weights, first, mask) if self.weights_per == "step" else weights[rows]
-    return Batch(gather(self.values, first, mask), lengths, targets, weights, tuple(self._ids[rows].tolist()))
+        weights = gather(weights, first, lengths, steps) if self.weights_per == "step" else weights[rows]
+    values = gather(self.values, first, lengths, steps)
+    return Batch(values, lengths, targets, weights, tuple(self._ids[rows].tolist()))
 
 
 def _fits(fill: Any, dtype: np.dtype) -> bool:
@@ -152,16 +152,24 @@ def mask_of(lengths: np.ndarray, steps: int, side: str = "right") -> np.ndarray:
     return numbers < lengths[:, None]
 
 
-def gather(flat: np.ndarray, first: np.ndarray, mask: np.ndarray, fill: Any = 0) -> np.ndarray:
-    """Rows (B, T, ...) of flat steps (N, ...), each from its ``first`` step on, filled where the mask is false."""
-    if not len(flat):
-        return np.full((*mask.shape, *flat.shape[1:]), fill, flat.dtype)
-    steps = first[:, None] + np.arange(mask.shape[1])
-    # Positions of padding may lie outside; they are read clipped and overwritten below.
-    found = flat.take(steps, axis=0, mode="clip")
-    if not mask.all():
-        found[~mask] = fill
-    return found
+def gather(
+    flat: np.ndarray, first: np.ndarray, lengths: np.ndarray, steps: int, side: str = "right", fill: Any = 0
+) -> np.ndarray:
+    """Rows (B, T, ...) of flat steps (N, ...): ``lengths`` steps from ``first`` on, the rest filled."""
+    padded = np.zeros((len(first) * steps, *flat.shape[1:]), flat.dtype)
+    if fill != 0:
+        padded[:] = fill
+    if padded.size and flat.size:
+        begin = np.arange(len(first)) * steps + (0 if side == "right" else steps - lengths)
+        _whole_steps(padded)[flat_steps(begin, lengths)] = _whole_steps(flat)[flat_steps(first, lengths)]
+    return padded.reshape(len(first), steps, *flat.shape[1:])
+
+
+def _whole_steps(flat: np.ndarray) -> np.ndarray:
+    """Each step as one item (N,): NumPy then copies it in one piece, which is up to twice as fast."""
+    if flat.ndim == 1:
+        return flat
+    return flat.reshape(len(flat), -1).view(np.dtype((np.void, flat.itemsize * flat[0].size)))[:, 0]
 
 
 def flat_steps(first: np.ndarray, lengths: np.ndarray) -> np.ndarray:

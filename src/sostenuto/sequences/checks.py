@@ -11,7 +11,7 @@ from sostenuto.diagnosis import count, nearest, shape_of, some
 from sostenuto.errors import DataError, DataTypeError
 
 # Elements looked at in one go, so that a check never needs a second array of the size of the data.
-BLOCK = 1 << 20
+BLOCK = 1 << 17
 
 
 def check_option(name: str, value: Any, choices: Collection[Any]) -> None:

@@ -99,7 +99,6 @@ class Sequences:
                 wanted="integers or floats (steps of all sequences, features)",
                 fix="use Sequences.from_list, from_table, from_padded or from_arrow",
             )
-        array = np.ascontiguousarray(array)
         offsets = check_offsets(offsets, len(array))
         names = id_array(ids, len(offsets) - 1)
         labels = feature_names(features, array.shape[1])
@@ -121,9 +120,8 @@ class Sequences:
         )
 
     def _fill(self, **state: Any) -> None:
-        self.__dict__.update(
-            {name: locked(part) if isinstance(part, np.ndarray) else part for name, part in state.items()}
-        )
+        for name, part in state.items():
+            self.__dict__[name] = locked(np.ascontiguousarray(part)) if isinstance(part, np.ndarray) else part
 
     def derive(self, **changes: Any) -> Sequences:
         """A collection with some parts replaced and nothing checked: for functions of this folder."""

@@ -60,8 +60,9 @@ def statistics(self: Sequences) -> Statistics:
     for _, block in row_blocks(self.values):
         finite = np.isfinite(block)
         known += finite.sum(axis=0)
-        low = np.minimum(low, np.where(finite, block, np.inf).min(axis=0))
-        high = np.maximum(high, np.where(finite, block, -np.inf).max(axis=0))
+        whole = bool(finite.all())
+        low = np.minimum(low, (block if whole else np.where(finite, block, np.inf)).min(axis=0))
+        high = np.maximum(high, (block if whole else np.where(finite, block, -np.inf)).max(axis=0))
     there = known > 0
     low, high = np.where(there, low, np.nan), np.where(there, high, np.nan)
     # Dividing by a power of two is exact and keeps sums of huge values finite.
@@ -89,7 +90,7 @@ def _sum(values: np.ndarray, scale: np.ndarray, centre: np.ndarray, power: int) 
         scaled = block / scale - centre
         if values.dtype.kind == "f":
             scaled[~np.isfinite(block)] = 0
-        total += (scaled**power).sum(axis=0)
+        total += np.ones(len(scaled)) @ scaled if power == 1 else np.einsum("nf,nf->f", scaled, scaled)
     return total
 
 
