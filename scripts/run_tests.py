@@ -51,7 +51,8 @@ def all_jobs() -> list[Job]:
     """The jobs in the order of their start: the longest early, so that the two lanes end together."""
     jobs = [Job("without backend", [*PYTEST, "-m", "not backend"])]
     suites = [
-        Job(f"{backend}: Keras's tests", [sys.executable, "-m", "tests.keras_suite"], backend) for backend in BACKENDS
+        Job(f"{backend}: Keras's tests", [sys.executable, "-m", "tests.keras_suite", "--recorded"], backend)
+        for backend in BACKENDS
     ]
     ours = [Job(f"{backend}: our tests", [*PYTEST, "-m", "backend"], backend) for backend in BACKENDS]
     return [*jobs, suites[0], *ours, *suites[1:]]
@@ -67,6 +68,7 @@ def run(job: Job) -> Outcome:
         environment.setdefault(name, "1")
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     log = LOGS / (re.sub(r"\W+", "-", job.name) + ".log")
+    print(f"      {job.name} ...", flush=True)
     begun = time.monotonic()
     with log.open("w") as file:
         status = subprocess.run(
@@ -102,7 +104,7 @@ def counts(output: str, status: int) -> tuple[int, int]:
 def report(outcome: Outcome, done: int, of: int) -> None:
     """Prints how a job ended, with the end of its output if it failed."""
     sums = f"{outcome.passed} passed, {outcome.failed} failed"
-    print(f"[{done}/{of}] {outcome.job.name:<24} {sums:<26} {outcome.seconds:4.0f} s", flush=True)
+    print(f"[{done}/{of}] {outcome.job.name:<26} {sums:<26} {outcome.seconds:4.0f} s", flush=True)
     if outcome.failed:
         lines = outcome.log.read_text(errors="replace").splitlines()
         print("\n".join(f"    {line}" for line in lines[-60:]))
@@ -133,7 +135,7 @@ def main() -> int:
 
     print()
     for outcome in sorted(outcomes, key=lambda each: each.job.name):
-        print(f"{'FAILED' if outcome.failed else 'ok':<8}{outcome.job.name:<24} {outcome.seconds:4.0f} s")
+        print(f"{'FAILED' if outcome.failed else 'ok':<8}{outcome.job.name:<26} {outcome.seconds:4.0f} s")
     failed = sum(outcome.failed for outcome in outcomes)
     print(f"{sum(outcome.passed for outcome in outcomes)} passed, {failed} failed")
     return 1 if failed else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ _HEAD = """# Tests that stock Keras fails or skips
 
 Keras's own recurrent tests, run on stock Keras and on Sostenuto, one part per backend. Every test that is not listed
 passes for stock Keras, and `python -m tests.keras_suite` requires that it passes for Sostenuto as well. Written by
-`python -m tests.keras_suite --write`.
+`python -m tests.keras_suite --write`; `--recorded` compares with what is written here.
 """
 
 
@@ -27,21 +28,38 @@ class Row(NamedTuple):
         return f"| {self.test} | {self.stock} | {self.ours} | {self.reason.replace('|', '/')} |"
 
 
-def read_section(backend: str) -> list[Row]:
-    """The rows recorded for a backend; none where there is no record."""
+class Section(NamedTuple):
+    """What is recorded for a backend: the version of Keras, how many tests it has, those that do not pass."""
+
+    version: str
+    tests: int
+    rows: list[Row]
+
+
+def read_section(backend: str) -> Section | None:
+    """What is recorded for a backend, or None where there is no record."""
+    text = _sections().get(backend)
+    if text is None:
+        return None
+    head = re.search(r"^Keras (\S+): (\d+) tests", text, re.MULTILINE)
+    if head is None:
+        raise ValueError(
+            f"{RECORD.name} does not say how many tests Keras has on {backend}; write it anew with --write"
+        )
     rows = []
-    for line in _sections().get(backend, "").splitlines():
+    for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("|") and "::" in cells[0]:
             rows.append(Row(*cells))
-    return rows
+    return Section(head[1], int(head[2]), rows)
 
 
-def write_section(backend: str, version: str, rows: list[Row]) -> None:
-    """Replaces the rows recorded for a backend and leaves the others as they are."""
-    table = ["| test | stock Keras | Sostenuto | reason |", "|---|---|---|---|", *map(str, rows)]
+def write_section(backend: str, section: Section) -> None:
+    """Replaces what is recorded for a backend and leaves the others as they are."""
+    head = f"Keras {section.version}: {section.tests} tests, of which {len(section.rows)} do not pass."
+    table = ["| test | stock Keras | Sostenuto | reason |", "|---|---|---|---|", *map(str, section.rows)]
     sections = _sections()
-    sections[backend] = "\n".join([f"## {backend}", "", f"Keras {version}; {len(rows)} listed.", "", *table])
+    sections[backend] = "\n".join([f"## {backend}", "", head, "", *table])
     RECORD.write_text("\n".join([_HEAD, *(sections[name] + "\n" for name in sorted(sections))]))
 
 
