@@ -70,11 +70,12 @@ def test_shuffled_interleaved_rows(table, id, timed):
         assert (sequences.dtype, sequences.targets.dtype) == (np.float64, np.int64)
 
 
-@given(table=tables())
-def test_blocks_do_not_matter(table):
+@given(table=tables(), rows=st.integers(1, 9), sent=st.integers(1, 9))
+def test_blocks_do_not_matter(table, rows, sent):
     whole = Sequences.from_table(table, id="unit", time="time", target="y")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(table_source, "ROWS", 3)
+        patch.setattr(table_source, "ROWS", rows)
+        patch.setattr("sostenuto.sequences.from_table.SENT", sent)
         assert Sequences.from_table(table, id="unit", time="time", target="y") == whole
 
 

@@ -161,11 +161,11 @@ def gather(
         padded[:] = fill
     if padded.size and flat.size:
         begin = np.arange(len(first)) * steps + (0 if side == "right" else steps - lengths)
-        _whole_steps(padded)[flat_steps(begin, lengths)] = _whole_steps(flat)[flat_steps(first, lengths)]
+        whole_steps(padded)[flat_steps(begin, lengths)] = whole_steps(flat)[flat_steps(first, lengths)]
     return padded.reshape(len(first), steps, *flat.shape[1:])
 
 
-def _whole_steps(flat: np.ndarray) -> np.ndarray:
+def whole_steps(flat: np.ndarray) -> np.ndarray:
     """Each step as one item (N,): NumPy then copies it in one piece, which is up to twice as fast."""
     if flat.ndim == 1:
         return flat

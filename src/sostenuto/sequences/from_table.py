@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from sostenuto.errors import ColumnError, DataTypeError, TargetError
+from sostenuto.sequences.batching import whole_steps
 from sostenuto.sequences.checks import check_not_empty, check_option, common_dtype, missing_error
 from sostenuto.sequences.table_order import RowOrder, row_order
 from sostenuto.sequences.table_source import FrameSource, TableSource, check_columns, open_table
@@ -18,6 +19,9 @@ from sostenuto.sequences.targets import Per
 
 if TYPE_CHECKING:
     from sostenuto.sequences.collection import Sequences
+
+# Rows put together before they are sent to their places.
+SENT = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -202,16 +206,20 @@ def _fill(
     source: TableSource, order: RowOrder, parts: dict[str, tuple[str, ...]], arrays: dict[str, np.ndarray]
 ) -> None:
     columns = list(dict.fromkeys(name for names in parts.values() for name in names))
+    # Out of order, rows are put together in a small buffer that stays in cache, then sent to their places whole.
+    buffers = {part: np.empty((SENT, array.shape[1]), array.dtype) for part, array in arrays.items()}
     start = 0
     for block in source.blocks(columns):
-        stop = start + block.num_rows
-        for part, array in arrays.items():
-            target = array[start:stop] if order.rank is None else np.empty((stop - start, array.shape[1]), array.dtype)
-            for number, name in enumerate(parts[part]):
-                target[:, number] = _values(block.column(name), name, array.dtype, order, start)
-            if order.rank is not None:
-                array[order.rank[start:stop]] = target
-        start = stop
+        for first in range(0, block.num_rows, SENT):
+            piece = block.slice(first, SENT)
+            stop = start + piece.num_rows
+            for part, array in arrays.items():
+                rows = array[start:stop] if order.rank is None else buffers[part][: piece.num_rows]
+                for number, name in enumerate(parts[part]):
+                    rows[:, number] = _values(piece.column(name), name, array.dtype, order, start)
+                if order.rank is not None:
+                    whole_steps(array)[order.rank[start:stop]] = whole_steps(rows)
+            start = stop
 
 
 def _values(column: Any, name: str, dtype: np.dtype, order: RowOrder, start: int) -> np.ndarray:
