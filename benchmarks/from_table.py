@@ -81,7 +81,8 @@ def main() -> None:
                 )
                 found = json.loads(done.stdout.splitlines()[-1])
                 print(
-                    f"{dtype}  {'shuffled' if shuffled else 'in order'}  {found['seconds']:6.2f} s ({found['worked']:.2f} s of work)"
+                    f"{dtype}  {'shuffled' if shuffled else 'in order'}  {found['seconds']:6.2f} s"
+                    f" ({found['worked']:.2f} s of work)"
                     f"  memory {found['memory'] / found['data']:.2f} x data ({found['data'] / 1e6:,.0f} MB)",
                     flush=True,
                 )
