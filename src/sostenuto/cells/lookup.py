@@ -22,7 +22,7 @@ class Equations(Protocol):
         """One step; the first of the new states is the output."""
 
 
-_BY_CLASS: dict[type, Any] = {
+_BY_CLASS: dict[Any, Any] = {
     keras.layers.LSTMCell: lstm,
     keras.layers.GRUCell: gru,
     keras.layers.SimpleRNNCell: simple_rnn,

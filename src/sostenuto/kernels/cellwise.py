@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops, tree
 
+from sostenuto.cells import equations_of
 from sostenuto.kernels.contract import Declined, Request, Result
 from sostenuto.kernels.loop import over_time
 
@@ -28,27 +29,29 @@ def run(request: Request, sequences: Any, states: list[Any], mask: Any, *, all_o
     def step(step_inputs: list[Any], carried: list[Any]) -> tuple[Any, list[Any]]:
         before, last = carried
         output, after = call(step_inputs[0], before, **options)
-        if not tree.is_nested(after):
-            after = [after]
+        # Cells may return tuples for lists, a lone state bare, and StackedRNNCells of one cell leaves out a level.
+        after = tree.pack_sequence_as(before, tree.flatten(after))
         if mask is not None:
             real = step_inputs[1]
             output = ops.where(real, output, last)
-            after = tree.map_structure(
-                lambda new, old: ops.where(real, new, old), tree.lists_to_tuples(after), tree.lists_to_tuples(before)
-            )
+            after = tree.map_structure(lambda new, old: ops.where(real, new, old), after, before)
         return output, [after, output]
 
     # The last output travels with the states: a cell's output need not be one of its states.
     timed = [sequences] if mask is None else [sequences, ops.expand_dims(mask, -1)]
-    first = ops.zeros((ops.shape(sequences)[0], _output_size(cell)), dtype=request.dtype)
-    outputs, (states, last) = over_time(
-        step, timed, [states, first], unroll=request.unroll, all_outputs=all_outputs
-    )
+    first = output_before(cell, states)
+    outputs, (states, last) = over_time(step, timed, [states, first], unroll=request.unroll, all_outputs=all_outputs)
     return Result(outputs, last, states)
 
 
-def _output_size(cell: Any) -> int:
+def output_before(cell: Any, states: list[Any]) -> Any:
+    """The output (B, U) ahead of the first real step: the one the states stand for where they tell, else zeros."""
+    top, of_top = cell, states
+    while isinstance(top, keras.layers.StackedRNNCells):
+        top, of_top = top.cells[-1], of_top[-1]
+    if equations_of(top) is not None:
+        return tree.flatten(of_top)[0]
     size = getattr(cell, "output_size", None)
-    if size is None:
-        size = tree.flatten(cell.state_size)[0]
-    return int(size)
+    size = tree.flatten(cell.state_size)[0] if size is None else size
+    some_state = tree.flatten(states)[0]
+    return ops.zeros((ops.shape(some_state)[0], int(size)), dtype=some_state.dtype)

@@ -39,7 +39,8 @@ class Result(NamedTuple):
 
     Attributes:
         outputs: (B, T, U), or None where only the last was asked for. A masked step repeats the output before it.
-        last: (B, U), the output of the last real step; for a row without any, its first state.
+        last: (B, U), the output of the last real step; for a row without any, the output its first
+            states stand for, or zeros where they tell none.
         states: final states in the structure of the initial ones, (B, U) each.
     """
 

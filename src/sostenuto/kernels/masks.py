@@ -22,6 +22,15 @@ def from_lengths(lengths: Any, steps: Any) -> Any:
     return ops.expand_dims(ops.arange(steps, dtype="int32"), 0) < ops.expand_dims(lengths, 1)
 
 
+def of_lengths(lengths: Any, sequences: Any) -> Any:
+    """Mask (B, T) of ``from_lengths`` for sequences (B, T, F), whose T may be unknown, as in a Functional model."""
+    steps = ops.shape(sequences)[1]
+    if steps is not None:
+        return from_lengths(lengths, steps)
+    number = ops.cumsum(ops.ones_like(sequences[..., 0], dtype="int32"), axis=1)
+    return number <= ops.expand_dims(ops.cast(lengths, "int32"), 1)
+
+
 def keep_real(values: Any, mask: Any) -> Any:
     """``values`` (B, T, ...) with zeros at masked steps, so that NaN in padding reaches no sum and no gradient."""
     for _ in range(len(values.shape) - 2):
@@ -45,7 +54,7 @@ def reverse_real(outputs: Any, mask: Any, before: Any) -> Any:
     real = ops.sum(whole, axis=1, keepdims=True)
     # The positions of the real steps in order, those of the masked ones behind them.
     positions = ops.argsort(ops.where(mask, time, time + steps), axis=1)
-    wanted = ops.clip(real - 1 - ops.maximum(rank, 0), 0, None)
+    wanted = ops.maximum(real - 1 - ops.maximum(rank, 0), 0)
     source = ops.take_along_axis(positions, ops.cast(wanted, positions.dtype), axis=1)
     reordered = ops.take_along_axis(outputs, ops.expand_dims(source, -1), axis=1)
     return ops.where(ops.expand_dims(rank >= 0, -1), reordered, ops.expand_dims(before, 1))

@@ -43,7 +43,7 @@ def select(request: Request) -> Selection:
         runs on kernel 'cellwise' (jax, float32)
           'portable' declined: StackedRNNCells has a call() of its own
     """
-    declined = []
+    declined: list[tuple[str, str]] = []
     for kernel in KERNELS:
         no = kernel.declines(request)
         if no is None:

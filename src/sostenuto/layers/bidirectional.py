@@ -17,8 +17,8 @@ from sostenuto.layers.recurrent import Recurrent, outputs_in_time_order
 class Bidirectional(keras.layers.Bidirectional):
     """Runs a recurrent layer over sequences in both directions: ``keras.layers.Bidirectional`` without its traps.
 
-    Both directions read the real steps of each row only, so the result does not depend on the padding. Layers of Keras are
-    turned into Sostenuto's. Initial states are those of the forward layer, then those of the backward layer.
+    Both directions read the real steps of each row only, so the result does not depend on the padding. Layers of Keras
+    are turned into Sostenuto's. Initial states are those of the forward layer, then those of the backward layer.
 
     Args:
         layer: the recurrent layer, ours or Keras's.
@@ -53,7 +53,7 @@ class Bidirectional(keras.layers.Bidirectional):
         return [f"{direction}.{name}" for direction, layer in names for name in _names(layer)]
 
     def __call__(
-        self, sequences: Any, initial_state: Any = None, mask: Any = None, lengths: Any = None, **options: Any
+        self, sequences: Any, initial_state: Any = None, mask: Any = None, *, lengths: Any = None, **options: Any
     ) -> Any:
         """Checks what comes in, then goes Keras's way; arguments as in ``LSTM``.
 
@@ -69,9 +69,11 @@ class Bidirectional(keras.layers.Bidirectional):
             options["initial_state"] = checks.check_initial_state(
                 self, initial_state, sizes, self.state_names, sequences.shape[0]
             )
+        if mask is not None:
+            checks.check_mask(self, mask, sequences)
         if lengths is not None:
-            checks.check_lengths(self, lengths, sequences)
-            mask = masks.from_lengths(lengths, ops.shape(sequences)[1])
+            checks.check_lengths(self, lengths, sequences, mask)
+            mask = masks.of_lengths(lengths, sequences)
         if mask is not None:
             options["mask"] = mask
         return super().__call__(sequences, **options)

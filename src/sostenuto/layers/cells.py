@@ -16,6 +16,7 @@ _register = keras.saving.register_keras_serializable(package="sostenuto")
 def _call(cell: Any, inputs: Any, states: Any, training: bool = False) -> tuple[Any, Any]:
     equations = equations_of(cell)
     assert equations is not None
+    checks.check_step(cell, inputs)
     size = cell.state_size if isinstance(cell.state_size, list) else [cell.state_size]
     listed = checks.check_initial_state(cell, states, size, list(equations.STATES), inputs.shape[0])
     input_masks = state_masks = None
@@ -40,6 +41,7 @@ class _Cell:
             The output (B, U) and the new states.
 
         Raises:
+            ShapeError: SO101 or SO103, not one step of the features that the cell was built for.
             StateError: SO301 or SO302, states of the wrong number or shape.
         """
         return _call(self, inputs, states, training)

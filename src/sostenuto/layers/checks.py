@@ -39,8 +39,8 @@ def check_sequences(layer: Any, sequences: Any, *, exact_rank: bool, kernel: Any
     if isinstance(sequences, list | tuple):
         raise _not_one_tensor(layer, sequences)
     shape = getattr(sequences, "shape", None)
-    dtype = str(getattr(sequences, "dtype", ""))
-    if shape is None or "object" in dtype or dtype.startswith(("<U", "str", "|S")) or dtype == "string":
+    dtype = str(getattr(sequences, "dtype", "float"))
+    if shape is None or not any(kind in dtype for kind in ("float", "int", "bool")):
         raise ShapeError(
             f"{title(layer)} cannot read this batch.",
             code="SO104",
@@ -54,14 +54,7 @@ def check_sequences(layer: Any, sequences: Any, *, exact_rank: bool, kernel: Any
     if len(shape) != 3 and (exact_rank or len(shape) < 3):
         raise _wrong_rank(layer, shape, shape_of(sequences))
     if shape[-1] is None:
-        raise ShapeError(
-            f"{title(layer)} cannot be built.",
-            code="SO103",
-            where=CALL,
-            got="an unknown number of features",
-            wanted="a number of features that is known when the model is built",
-            fix="declare it: keras.Input((None, features))",
-        )
+        raise _unknown_features(layer, shape_of(sequences), kernel)
     if kernel is not None and len(shape) == 3 and shape[-1] != kernel.shape[0]:
         raise _wrong_features(layer, shape, shape_of(sequences), int(kernel.shape[0]), tuple(kernel.shape))
 
@@ -91,6 +84,8 @@ def _wrong_rank(layer: Any, shape: tuple[int | None, ...], got: str) -> ShapeErr
         fix += "give that one return_sequences=True"
     elif len(shape) == 1:
         fix = "one series of numbers: x[None, :, None]"
+    elif not shape:
+        fix = "pass whole sequences, not a single number"
     else:
         fix = "flatten the axes behind time into features: x.reshape(batch, time, -1),\n"
         fix += "or put a keras.layers.TimeDistributed layer that does so in front"
@@ -100,6 +95,23 @@ def _wrong_rank(layer: Any, shape: tuple[int | None, ...], got: str) -> ShapeErr
         where=CALL,
         got=f"{count(len(shape), 'axis', 'axes')}: {got}",
         wanted="3 axes: (batch, time, features)",
+        fix=fix,
+    )
+
+
+def _unknown_features(layer: Any, got: str, kernel: Any) -> ShapeError:
+    wanted = "a number of features that is known when the model is built"
+    fix = "declare it: keras.Input((None, features))"
+    if kernel is not None:
+        # TensorFlow traces a function anew with unknown lengths when two calls differ in them.
+        wanted = f"{count(int(kernel.shape[0]), 'feature')} per step   kernel {tuple(kernel.shape)}"
+        fix = "pass these features in every batch; a tf.data.Dataset that does not know its shapes must declare them"
+    return ShapeError(
+        f"{title(layer)} cannot {'be built' if kernel is None else 'read this batch'}.",
+        code="SO103",
+        where=CALL,
+        got=f"an unknown number of features   {got}",
+        wanted=wanted,
         fix=fix,
     )
 
@@ -123,12 +135,13 @@ def _wrong_features(
 
 
 def check_mask(layer: Any, mask: Any, sequences: Any) -> None:
-    """Refuses a mask that is not (B, T).
+    """Refuses a mask that is not one tensor (B, T), or (B, T, 1).
 
     Raises:
         ShapeError: SO105.
     """
-    shape, wanted = tuple(mask.shape), tuple(sequences.shape[:2])
+    shape, wanted = tuple(getattr(mask, "shape", ())), tuple(sequences.shape[:2])
+    shape = shape[:2] if shape[2:] == (1,) else shape
     fits = len(shape) == 2 and all(a is None or b is None or a == b for a, b in zip(shape, wanted, strict=True))
     if not fits:
         raise ShapeError(
@@ -137,12 +150,12 @@ def check_mask(layer: Any, mask: Any, sequences: Any) -> None:
             where="argument 'mask' (batch -> layer)",
             got=shape_of(mask),
             wanted=f"{axes(wanted, 'BT')}, True for a real step",
-            fix="one True or False per row and step; so.Sequences.to_padded() returns a mask that fits",
+            fix="one array with one True or False per row and step; so.Sequences.to_padded() returns a mask that fits",
         )
 
 
-def check_lengths(layer: Any, lengths: Any, sequences: Any) -> None:
-    """Refuses lengths that are not (B,) or lie outside 0 .. T, as far as their values are known.
+def check_lengths(layer: Any, lengths: Any, sequences: Any, mask: Any = None) -> None:
+    """Refuses lengths beside a mask, that are not (B,), or that lie outside 0 .. T as far as their values are known.
 
     Raises:
         ShapeError: SO105.
@@ -150,13 +163,15 @@ def check_lengths(layer: Any, lengths: Any, sequences: Any) -> None:
     rows, steps = sequences.shape[0], sequences.shape[1]
     shape = tuple(getattr(lengths, "shape", np.shape(lengths)))
     problem = ""
-    if len(shape) != 1 or (rows is not None and shape[0] is not None and shape[0] != rows):
+    if mask is not None:
+        problem = "lengths and a mask"
+    elif len(shape) != 1 or (rows is not None and shape[0] is not None and shape[0] != rows):
         problem = f"shape {shape}"
+    elif "int" not in str(getattr(lengths, "dtype", np.asarray(lengths).dtype if shape[0] else "int")):
+        problem = shape_of(lengths if hasattr(lengths, "dtype") else np.asarray(lengths))
     elif isinstance(lengths, np.ndarray | list | tuple) and shape[0]:
         known = np.asarray(lengths)
-        if known.dtype.kind not in "iu":
-            problem = shape_of(known)
-        elif known.min() < 0 or (steps is not None and known.max() > steps):
+        if known.min() < 0 or (steps is not None and known.max() > steps):
             problem = f"lengths from {known.min()} to {known.max()}"
     if problem:
         raise ShapeError(
@@ -170,7 +185,14 @@ def check_lengths(layer: Any, lengths: Any, sequences: Any) -> None:
         )
 
 
-def check_initial_state(layer: Any, initial_state: Any, state_size: Any, names: list[str], rows: int | None) -> Any:
+def check_initial_state(
+    layer: Any,
+    initial_state: Any,
+    state_size: Any,
+    names: list[str],
+    rows: int | None,
+    argument: str = "initial_state",
+) -> Any:
     """Brings initial states into the structure of ``state_size`` and refuses what does not fit it.
 
     Args:
@@ -179,6 +201,7 @@ def check_initial_state(layer: Any, initial_state: Any, state_size: Any, names: 
         state_size: list of the sizes of the states, nested for stacked cells.
         names: the names of the flat states.
         rows: B, or None where it is not known yet.
+        argument: what the caller calls the states.
 
     Returns:
         The states as a list nested like ``state_size``.
@@ -189,16 +212,16 @@ def check_initial_state(layer: Any, initial_state: Any, state_size: Any, names: 
     sizes = tree.flatten(state_size)
     if isinstance(initial_state, dict):
         if set(initial_state) != set(names):
-            raise _wrong_states(layer, f"the names {sorted(map(str, initial_state))}", names, sizes, rows)
+            raise _wrong_states(layer, f"the names {sorted(map(str, initial_state))}", names, sizes, rows, argument)
         flat = [initial_state[name] for name in names]
     else:
         flat = tree.flatten(initial_state)
     if len(flat) != len(sizes):
-        raise _wrong_states(layer, count(len(flat), "state"), names, sizes, rows)
+        raise _wrong_states(layer, count(len(flat), "state"), names, sizes, rows, argument)
     shapes = [tuple(getattr(state, "shape", np.shape(state))) for state in flat]
     for position, (shape, size) in enumerate(zip(shapes, sizes, strict=True)):
         if len(shape) != 2 or shape[1] not in (size, None) or _differ(shape[0], rows):
-            raise _wrong_state_shape(layer, names, position, shapes, sizes, rows)
+            raise _wrong_state_shape(layer, names, position, shapes, sizes, rows, argument)
     return tree.pack_sequence_as(state_size, flat)
 
 
@@ -206,12 +229,14 @@ def _differ(size: int | None, wanted: int | None) -> bool:
     return size is not None and wanted is not None and size != wanted
 
 
-def _wrong_states(layer: Any, got: str, names: list[str], sizes: list[int], rows: int | None) -> StateError:
+def _wrong_states(
+    layer: Any, got: str, names: list[str], sizes: list[int], rows: int | None, argument: str
+) -> StateError:
     wanted = ", ".join(f"{name} {axes((rows, size), 'BU')}" for name, size in zip(names, sizes, strict=True))
     return StateError(
         f"{title(layer)} cannot start from these states.",
         code="SO301",
-        where="argument 'initial_state' (state -> layer)",
+        where=f"argument '{argument}' (state -> layer)",
         got=got,
         wanted=f"{count(len(names), 'state')}: {wanted}",
         fix=f"pass a list in the order {names}, or a dict by these names",
@@ -219,7 +244,7 @@ def _wrong_states(layer: Any, got: str, names: list[str], sizes: list[int], rows
 
 
 def _wrong_state_shape(
-    layer: Any, names: list[str], position: int, shapes: list[Any], sizes: list[int], rows: int | None
+    layer: Any, names: list[str], position: int, shapes: list[Any], sizes: list[int], rows: int | None, argument: str
 ) -> StateError:
     shape = shapes[position]
     fix = "make one row of state for each row of the batch"
@@ -227,16 +252,34 @@ def _wrong_state_shape(
         fix = f"one state for all rows is never meant silently; say it: numpy.repeat(state, {rows}, axis=0)"
     elif len(shape) == 2 and _differ(shape[0], rows):
         fix = "make the states for this batch; where the batch changes from call to call, keep state by id"
-    elif len(sizes) > 1 and sorted(s[-1:] for s in shapes) == sorted((size,) for size in sizes):
+    elif len(shape) == 2 and sorted(map(str, (s[-1] for s in shapes if s))) == sorted(map(str, sizes)):
         fix = f"the states are in another order; pass them as {names}"
     return StateError(
         f"{title(layer)} cannot start from these states.",
         code="SO302",
-        where=f"initial_state '{names[position]}' (state -> layer)",
+        where=f"{argument} '{names[position]}' (state -> layer)",
         got=f"shape {shape}",
         wanted=axes((rows, sizes[position]), "BU"),
         fix=fix,
     )
+
+
+def check_step(cell: Any, inputs: Any) -> None:
+    """Refuses anything but the features of one step, (B, F).
+
+    Raises:
+        ShapeError: SO101 or SO103.
+    """
+    shape, kernel = tuple(inputs.shape), tuple(cell.kernel.shape)
+    if len(shape) != 2 or shape[1] not in (kernel[0], None):
+        raise ShapeError(
+            f"{title(cell)} cannot read this step.",
+            code="SO103" if len(shape) == 2 else "SO101",
+            where="the cell's first argument (step -> cell)",
+            got=shape_of(inputs),
+            wanted=f"{axes((None, kernel[0]), 'BF')}   kernel {kernel}",
+            fix=f"pass one step of {count(kernel[0], 'feature')}; so.RNN(cell) runs a cell over whole sequences",
+        )
 
 
 def check_unroll(layer: Any, steps: int | None) -> None:

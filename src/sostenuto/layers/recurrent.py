@@ -12,9 +12,10 @@ import numpy as np
 from keras import ops, tree
 
 from sostenuto.cells import equations_of
-from sostenuto.diagnosis import some
+from sostenuto.diagnosis import count, some
 from sostenuto.errors import StateError
 from sostenuto.kernels import Request, Result, Selection, masks, select
+from sostenuto.kernels.cellwise import output_before
 from sostenuto.layers import checks
 from sostenuto.layers.attached_mask import attached_mask
 from sostenuto.layers.row_states import RowStates
@@ -58,6 +59,7 @@ class Recurrent(keras.layers.RNN):
     """
 
     _exact_rank = True
+    input_spec: Any
 
     # --- states that are kept -------------------------------------------------------------------------------------
 
@@ -109,19 +111,19 @@ class Recurrent(keras.layers.RNN):
             for name, variable in zip(self.state_names, kept.flat, strict=True)
         }
 
-    def set_state(self, state: dict[str, Any]) -> None:
+    def set_state(self, state: dict[str, Any] | Sequence[Any]) -> None:
         """Replaces the kept states by those of ``get_state``, possibly of another layer of the same size.
 
         Args:
-            state: by name, (R, U) each, with the same number of rows R, any number.
+            state: by name, or in the order of ``state_names``: (R, U) each, with the same number of rows R, any number.
 
         Raises:
             StateError: SO303, the layer keeps no state or is not built; SO301 and SO302, states that do not fit.
         """
         kept = self._kept_states("set_state")
-        arrays = {name: np.asarray(value) for name, value in dict(state).items()}
-        rows = next((array.shape[0] for array in arrays.values() if array.ndim == 2), None)
-        packed = checks.check_initial_state(self, arrays, self.state_size, self.state_names, rows)
+        arrays = tree.map_structure(np.asarray, state)
+        rows = next((array.shape[0] for array in tree.flatten(arrays) if array.ndim == 2), None)
+        packed = checks.check_initial_state(self, arrays, self.state_size, self.state_names, rows, "state")
         for variable, value in zip(kept.flat, tree.flatten(packed), strict=True):
             variable.assign(value)
 
@@ -145,7 +147,7 @@ class Recurrent(keras.layers.RNN):
         if rows is None and self.states is None:
             return
         kept = self._kept_states("reset_state")
-        known = ops.shape(kept.flat[0].value)[0]
+        known = int(ops.shape(kept.flat[0].value)[0])
         chosen = np.arange(known) if rows is None else np.atleast_1d(np.asarray(rows))
         if rows is not None and (chosen.dtype.kind not in "iu" or np.any((chosen < 0) | (chosen >= known))):
             raise StateError(
@@ -153,7 +155,7 @@ class Recurrent(keras.layers.RNN):
                 code="SO304",
                 where="argument 'rows'",
                 got=f"rows {some(chosen.tolist())}",
-                wanted=f"numbers of rows from 0 to {int(known) - 1}: no batch was larger so far",
+                wanted=f"numbers of the {count(known, 'row')} that had a state so far, counted from 0",
                 fix="reset rows that have a state; later rows begin at zero anyway",
             )
         for variable in kept.flat:
@@ -208,8 +210,15 @@ class Recurrent(keras.layers.RNN):
             rows = sequences_shape[0] or 0
             self._kept = RowStates(self.state_size, rows, self.variable_dtype, self.name)
 
+    def get_initial_state(self, batch_size: Any) -> list[Any]:
+        """The states that a sequence starts from: those that the cell makes, or zeros (B, U)."""
+        if hasattr(self.cell, "get_initial_state"):
+            return super().get_initial_state(batch_size)
+        dtype = getattr(self.cell, "compute_dtype", self.compute_dtype)
+        return tree.map_structure(lambda size: ops.zeros((batch_size, size), dtype=dtype), self.state_size)
+
     def __call__(
-        self, sequences: Any, initial_state: Any = None, mask: Any = None, lengths: Any = None, **options: Any
+        self, sequences: Any, initial_state: Any = None, mask: Any = None, *, lengths: Any = None, **options: Any
     ) -> Any:
         """Checks what comes in, then goes Keras's way.
 
@@ -218,7 +227,7 @@ class Recurrent(keras.layers.RNN):
             initial_state: states (B, U) each, as a list in the order of ``state_names`` or a dict by name; zeros by
                 default, or the kept states with ``stateful=True``.
             mask: (B, T) boolean, True for a real step; any pattern.
-            lengths: (B,) whole numbers, in place of a mask: the first ``lengths`` steps of each row are real.
+            lengths: (B,) whole numbers from 0 to T, in place of a mask: the first ``lengths`` steps of a row are real.
             options: further arguments of Keras's layer, such as ``training``.
 
         Returns:
@@ -228,21 +237,24 @@ class Recurrent(keras.layers.RNN):
         Raises:
             ShapeError: SO101 to SO105.
             StateError: SO301, SO302.
+            ModelError: SO604, use_cudnn=True, or unroll=True with an unknown number of steps.
         """
         if self.input_spec is not None:
             self.input_spec = None  # Keras's knows the rank only; our checks say more and come first
         checks.check_sequences(self, sequences, exact_rank=self._exact_rank, kernel=self._input_kernel())
         if initial_state is not None:
             rows = sequences.shape[0]
-            initial_state = checks.check_initial_state(
-                self, initial_state, self.state_size, self.state_names, rows
-            )
+            initial_state = checks.check_initial_state(self, initial_state, self.state_size, self.state_names, rows)
             options["initial_state"] = initial_state
+        if mask is not None:
+            checks.check_mask(self, mask, sequences)
         if lengths is not None:
-            checks.check_lengths(self, lengths, sequences)
-            mask = masks.from_lengths(lengths, ops.shape(sequences)[1])
+            checks.check_lengths(self, lengths, sequences, mask)
+            mask = masks.of_lengths(lengths, sequences)
+        if self.unroll:
+            checks.check_unroll(self, sequences.shape[1])
         if keras.backend.is_keras_tensor(sequences):
-            self._declared_steps = sequences.shape[1]
+            self.__dict__.setdefault("_declared_steps", sequences.shape[1])
         elif mask is None:
             mask = self._mask_that_was_lost(sequences)
         if mask is not None:
@@ -271,14 +283,9 @@ class Recurrent(keras.layers.RNN):
         return (output, *tree.map_structure(lambda state: ops.cast(state, self.compute_dtype), result.states))
 
     def _run(self, sequences: Any, states: list[Any], mask: Any, training: bool) -> Result:
-        steps = sequences.shape[1]
-        if self.unroll:
-            checks.check_unroll(self, steps)
-        if steps == 0:
-            size = self.compute_output_shape(tuple(sequences.shape))
-            size = (size[0] if self.return_state else size)[-1]
-            nothing = ops.zeros((ops.shape(sequences)[0], 0, size), dtype=sequences.dtype)
-            return Result(nothing, tree.flatten(states)[0], states)
+        if sequences.shape[1] == 0:
+            last = output_before(self.cell, states)
+            return Result(ops.expand_dims(last, 1)[:, :0], last, states)
         if mask is not None:
             sequences = masks.keep_real(sequences, mask)
         if self.go_backwards:
@@ -306,8 +313,7 @@ class Recurrent(keras.layers.RNN):
             outputs = ops.flip(outputs, axis=1)
         elif self.go_backwards and mask is not None:
             outputs = ops.flip(outputs, axis=1)
-            before = ops.zeros_like(outputs[:, 0]) if equations_of(self.cell) is None else first_states[0]
-            outputs = masks.reverse_real(outputs, mask, before)
+            outputs = masks.reverse_real(outputs, mask, output_before(self.cell, first_states))
         if mask is not None and self.zero_output_for_mask:
             outputs = masks.keep_real(outputs, mask)
         return outputs
@@ -356,7 +362,7 @@ def _listed(states: Any) -> list[Any]:
     return list(states) if isinstance(states, list | tuple) else [states]
 
 
-def _rows_of(state: Any, rows: Any, dtype: str) -> Any:
+def _rows_of(state: Any, rows: Any, dtype: Any) -> Any:
     # A state of one row would be broadcast where the batch size is known only at run time; a reshape refuses.
     state = ops.convert_to_tensor(state, dtype=dtype)
     if isinstance(rows, int) and state.shape[0] == rows:

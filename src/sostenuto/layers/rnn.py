@@ -13,8 +13,8 @@ _register = keras.saving.register_keras_serializable(package="sostenuto")
 class LSTM(Recurrent, keras.layers.LSTM):
     """Long short-term memory (Hochreiter and Schmidhuber 1997): ``keras.layers.LSTM`` without its traps.
 
-    Takes the arguments of ``keras.layers.LSTM`` and has its weights: kernel (F, 4U), recurrent_kernel (U, 4U), bias (4U,),
-    gates in the order i, f, c, o. The states are h and c, (B, U) each. Beyond Keras:
+    Takes the arguments of ``keras.layers.LSTM`` and has its weights: kernel (F, 4U), recurrent_kernel (U, 4U), bias
+    (4U,), gates in the order i, f, c, o. The states are h and c, (B, U) each. Beyond Keras:
 
     - a mask of any pattern, or ``lengths``, on every backend; what stands at masked steps, NaN too, reaches neither
       result nor gradient;
@@ -41,8 +41,9 @@ class LSTM(Recurrent, keras.layers.LSTM):
 class GRU(Recurrent, keras.layers.GRU):
     """Gated recurrent unit (Cho et al. 2014): ``keras.layers.GRU`` without its traps.
 
-    Takes the arguments of ``keras.layers.GRU`` and has its weights: kernel (F, 3U), recurrent_kernel (U, 3U), bias (2, 3U),
-    or (3U,) with ``reset_after=False``; gates in the order z, r, h. The state is h, (B, U). Beyond Keras: see ``LSTM``.
+    Takes the arguments of ``keras.layers.GRU`` and has its weights: kernel (F, 3U), recurrent_kernel (U, 3U), bias
+    (2, 3U), or (3U,) with ``reset_after=False``; gates in the order z, r, h. The state is h, (B, U). Beyond Keras: see
+    ``LSTM``.
 
     Args:
         units: U, the size of the output and of the state.
@@ -60,8 +61,8 @@ class GRU(Recurrent, keras.layers.GRU):
 class SimpleRNN(Recurrent, keras.layers.SimpleRNN):
     """Simple recurrent network (Elman 1990): ``keras.layers.SimpleRNN`` without its traps.
 
-    Takes the arguments of ``keras.layers.SimpleRNN`` and has its weights: kernel (F, U), recurrent_kernel (U, U), bias (U,).
-    The state is h, (B, U). Beyond Keras: see ``LSTM``.
+    Takes the arguments of ``keras.layers.SimpleRNN`` and has its weights: kernel (F, U), recurrent_kernel (U, U), bias
+    (U,). The state is h, (B, U). Beyond Keras: see ``LSTM``.
 
     Args:
         units: U, the size of the output and of the state.

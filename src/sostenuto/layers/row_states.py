@@ -14,6 +14,20 @@ import keras
 from keras import ops, tree
 
 
+class _AnyRows(tuple):
+    """The shape (None, U), equal to that of any number of rows: so Keras's comparisons of shapes let a table grow."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple | list) and len(other) == len(self) and tuple(other[1:]) == tuple(self[1:])
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = tuple.__hash__
+
+
 class RowState(keras.Variable):
     """A state (R, U): R grows with the largest batch seen; rows beyond it count as zero."""
 
@@ -26,7 +40,11 @@ class RowState(keras.Variable):
             trainable=False,
             name=name,
         )
-        self._shape = (None, size)
+
+    @property
+    def shape(self) -> Any:
+        """(None, U); ``value.shape`` has the rows of the moment."""
+        return _AnyRows((None, self._size))
 
     def _initialize(self, value: Any) -> None:
         if keras.backend.backend() == "tensorflow":
@@ -36,7 +54,6 @@ class RowState(keras.Variable):
             self._value = growing_variable(first, (self._size,), self._dtype, self._name)
         else:
             super()._initialize(value)
-            self._shape = (None, self._size)
 
     def _direct_assign(self, value: Any) -> None:
         if keras.backend.backend() == "torch":
