@@ -40,8 +40,8 @@ def test_predict_equals_each_sequence_alone_per_step(rng):
     assert isinstance(outputs, so.Sequences)
     assert outputs.ids == tuple(data)
     assert outputs.lengths.tolist() == list(LENGTHS)
-    for name, expected in alone(model, data).items():
-        np.testing.assert_allclose(outputs[name], expected, atol=1e-6)
+    for name, output in alone(model, data).items():
+        np.testing.assert_allclose(outputs[name], output, atol=1e-6)
 
 
 def test_predict_equals_each_sequence_alone_per_sequence(rng):
@@ -50,8 +50,8 @@ def test_predict_equals_each_sequence_alone_per_sequence(rng):
     outputs = model.predict(data, batch_size=3, verbose=0)
     assert list(outputs) == list(data)
     assert np.asarray(outputs).shape == (7, 2)
-    for name, expected in alone(model, data).items():
-        np.testing.assert_allclose(outputs[name], expected, atol=1e-6)
+    for name, output in alone(model, data).items():
+        np.testing.assert_allclose(outputs[name], output, atol=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7])

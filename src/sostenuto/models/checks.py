@@ -21,21 +21,23 @@ def check_features(model: Any, sequences: Sequences, expected: int, names: tuple
     """Refuses sequences with other features than the model was built with.
 
     Raises:
-        ShapeError: SO103.
+        ShapeError: SO103, or SO102 where every sequence has as many steps as the model wants features.
     """
     if sequences.feature_count == expected:
         return
-    unknown = [name for name in sequences.features if names and name not in names]
-    lacking = [name for name in names if name not in sequences.features]
+    swapped = len(sequences) > 0 and bool((sequences.lengths == expected).all())
     fix = f"pass {count(expected, 'feature')} per step, or build a new model for {sequences.feature_count}"
-    if names and len(names) == expected and len(lacking) < expected:
-        extra = [f"without {some(unknown, 3)}"] if unknown else []
-        fix = "pass the features it was built with: " + ", ".join(
-            [*extra, *([f"with {some(lacking, 3)}"] if lacking else [])]
-        )
+    lacking = [name for name in names if name not in sequences.features]
+    if lacking and len(lacking) < len(names):
+        fix = f"add what they lack of the features it was built with: {some(lacking, 3)}"
+    elif names and not lacking:
+        unknown = [name for name in sequences.features if name not in names]
+        fix = f"leave out what it was not built with: {some(unknown, 3)}"
+    if swapped:
+        fix = "read them with layout='channels_first' if they are (features, time)"
     raise ShapeError(
-        f"{title(model)} cannot read these sequences.",
-        code="SO103",
+        f"{title(model)} cannot read these sequences" + (": time and features look swapped." if swapped else "."),
+        code="SO102" if swapped else "SO103",
         where="sequences -> model",
         got=f"{count(sequences.feature_count, 'feature')} per step   values {shape_of(sequences.values)}",
         wanted=f"{count(expected, 'feature')} per step, as it was built",

@@ -244,7 +244,7 @@ class SequenceModel(keras.Model):
         sequences = Sequences.of(x)
         self._fit_together(sequences)
         if y is not None:
-            sequences = sequences.with_targets(y, targets_per=self.output_per)
+            sequences = _with_targets(sequences, y, self.output_per)
         if sample_weight is not None:
             sequences = sequences.with_weights(sample_weight)
         return sequences
@@ -524,6 +524,17 @@ def _is_batch(inputs: Any) -> bool:
     if not isinstance(inputs, dict) or set(inputs) != {"values", "lengths"}:
         return False
     return len(getattr(inputs["values"], "shape", ())) >= 2
+
+
+def _with_targets(sequences: Sequences, y: Any, per: Per) -> Sequences:
+    try:
+        return sequences.with_targets(y, targets_per=per)
+    except TargetError:
+        try:  # targets of the other kind are better told apart from the model's output than from the sequences
+            return sequences.with_targets(y, targets_per="sequence" if per == "step" else "step")
+        except TargetError:
+            pass
+        raise
 
 
 def _like(weights: np.ndarray, other: np.ndarray) -> np.ndarray:
