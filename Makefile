@@ -5,6 +5,9 @@ PYTHON := .venv/bin/python
 DEV := .venv/.installed-dev
 DEMO := .venv/.installed-demo
 
+# Keeps TensorFlow's start-up notes out of the output.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test bench docs lint format clean
