@@ -1,6 +1,7 @@
 """A page for every code: what the error means and the usual ways out.
 
-SO1xx batch -> layer, SO2xx raw input -> Sequences, SO3xx state, SO4xx targets and weights, SO5xx tokens, SO6xx model.
+SO1xx batch -> layer, SO2xx raw input -> Sequences, SO3xx state, SO4xx targets and weights, SO5xx tokens, SO6xx model,
+SO7xx what is installed, SO8xx model folders of the command line.
 """
 
 from __future__ import annotations
@@ -221,6 +222,17 @@ _TEXTS = {
         "matplotlib is not installed",
         "Pictures are drawn with matplotlib, which Sostenuto does not bring along; everything else works without it.",
         "pip install 'sostenuto[pictures]'.",
+    ),
+    "SO801": (
+        "There is no model of Sostenuto to read",
+        "A model folder holds model.keras (the network) and sostenuto.json (how a table becomes what the network reads);\n"
+        "'sostenuto fit' writes both, whole or not at all.",
+        "Check the path; name the folder, not a file in it; train again if a file was lost.",
+    ),
+    "SO802": (
+        "A result cannot be written",
+        "Nothing is overwritten that Sostenuto has not written itself, and a folder must allow writing.",
+        "Name another place with --out.",
     ),
 }
 

@@ -1,0 +1,139 @@
+"""Trains a stack of recurrent layers on sequences: split, standardise, stop early, keep the best weights."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from sostenuto.cli.recipe import Recipe, with_features
+from sostenuto.layers import GRU, LSTM
+from sostenuto.models import SequenceModel
+from sostenuto.sequences import Sequences
+
+CELLS = {"lstm": LSTM, "gru": GRU}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is made and trained.
+
+    Args:
+        units: units of each recurrent layer.
+        layers: number of recurrent layers.
+        cell: ``"lstm"`` or ``"gru"``.
+        dropout: share of the outputs of each recurrent layer that training leaves out.
+        epochs: the greatest number of epochs.
+        batch_size: sequences in a batch.
+        learning_rate: of Adam.
+        patience: epochs without a better validation loss after which training stops.
+        seed: of weights, shuffling, dropout and the split.
+    """
+
+    units: int = 64
+    layers: int = 2
+    cell: str = "lstm"
+    dropout: float = 0.2
+    epochs: int = 100
+    batch_size: int = 8
+    learning_rate: float = 0.003
+    patience: int = 15
+    seed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training gave.
+
+    Args:
+        model: the compiled ``SequenceModel`` with its best weights.
+        recipe: how tables become what it reads.
+        train: the training part, in the units of the table.
+        validation: the validation part, or None.
+        history: loss and metric of each epoch by name, as Keras names them; ``rmse`` in units of the target.
+        best_epoch: the epoch whose weights were kept, counted from 1.
+        seconds: time spent in training.
+    """
+
+    model: Any
+    recipe: Recipe
+    train: Sequences
+    validation: Sequences | None
+    history: dict[str, list[float]]
+    best_epoch: int
+    seconds: float
+
+
+def network(recipe: Recipe, settings: Settings) -> SequenceModel:
+    """Recurrent layers with dropout after each, then a Dense layer; compiled.
+
+    Example:
+        >>> recipe = Recipe(("id",), None, (), ("x",), (), (0.0,), (1.0,), (0.0,), (1.0,), "y")
+        >>> [layer.name for layer in network(recipe, Settings(units=4)).inner.layers]
+        ['lstm_1', 'dropout_1', 'lstm_2', 'dropout_2', 'answer']
+    """
+    layers: list[Any] = []
+    for number in range(1, settings.layers + 1):
+        every_step = recipe.per == "step" or number < settings.layers
+        layers.append(
+            CELLS[settings.cell](settings.units, return_sequences=every_step, name=f"{settings.cell}_{number}")
+        )
+        if settings.dropout:
+            layers.append(keras.layers.Dropout(settings.dropout, name=f"dropout_{number}"))
+    if recipe.labels:
+        layers.append(keras.layers.Dense(len(recipe.labels), activation="softmax", name="answer"))
+    else:
+        layers.append(keras.layers.Dense(1, name="answer"))
+    model = SequenceModel(layers, name="network")
+    # Sequences are long and their gradients may be too: one bad batch must not undo the epochs before it.
+    optimizer = keras.optimizers.Adam(settings.learning_rate, clipnorm=1.0)
+    if recipe.labels:
+        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    else:
+        model.compile(optimizer, "mse")
+    return model
+
+
+def train(
+    recipe: Recipe, sequences: Sequences, validation: Sequences | None, settings: Settings, callbacks: list[Any]
+) -> Trained:
+    """Trains on sequences with targets.
+
+    Args:
+        recipe: what ``learnt_from`` found in the training part.
+        sequences: the training part, in the units of its table.
+        validation: what early stopping looks at; None trains for all epochs.
+        settings: how.
+        callbacks: further callbacks of Keras; they see losses of standardised targets.
+    """
+    sequences = with_features(sequences, recipe.features)
+    validation = None if validation is None else with_features(validation, recipe.features)
+    keras.utils.set_random_seed(settings.seed)
+    model = network(recipe, settings)
+    if validation is not None:
+        patient = keras.callbacks.EarlyStopping("val_loss", patience=settings.patience, restore_best_weights=True)
+        callbacks = [*callbacks, patient]
+    begun = time.monotonic()
+    history = model.fit(
+        recipe.prepared(sequences),
+        validation_data=None if validation is None else recipe.prepared(validation),
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+        callbacks=callbacks,
+        verbose=0,
+    ).history
+    found = {name: [float(value) for value in values] for name, values in history.items()}
+    if not recipe.labels:
+        for prefix in ("", "val_"):
+            if f"{prefix}loss" in found:
+                found[f"{prefix}rmse"] = [recipe.target_std * float(np.sqrt(loss)) for loss in found[f"{prefix}loss"]]
+    epochs = len(found["loss"])
+    best_epoch = int(np.argmin(found["val_loss"])) + 1 if validation is not None else epochs
+    return Trained(model, recipe, sequences, validation, found, best_epoch, time.monotonic() - begun)
