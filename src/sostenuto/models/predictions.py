@@ -9,6 +9,9 @@ import numpy as np
 
 from sostenuto.diagnosis import count, nearest, some
 from sostenuto.errors import UnknownIdError
+from sostenuto.models.batches import SequenceBatches
+from sostenuto.sequences import Sequences
+from sostenuto.sequences.targets import Per
 
 
 class Predictions(Mapping[Any, np.ndarray]):
@@ -53,3 +56,42 @@ class Predictions(Mapping[Any, np.ndarray]):
 
     def __repr__(self) -> str:
         return f"Predictions({count(len(self), 'sequence')}, each {self.array.shape[1:]} {self.array.dtype})"
+
+
+def by_id(sequences: Any, batches: SequenceBatches, outputs: list[np.ndarray], per: Per) -> Any:
+    """Outputs of batches put back in the order of the sequences, without padding.
+
+    Args:
+        sequences: Sequences, or a stream of them.
+        batches: the plan that the outputs followed; outputs may stop early.
+        outputs: (B, T, ...) or (B, ...) of each batch.
+        per: "step" or "sequence".
+
+    Returns:
+        ``Sequences`` of outputs per step, ``Predictions`` per sequence.
+    """
+    blocks = [sequences] if isinstance(sequences, Sequences) else list(sequences)
+    first = np.cumsum([0, *(len(block) for block in blocks)])
+    lengths = np.concatenate([block.lengths for block in blocks])
+    ids = [name for block in blocks for name in block.ids]
+    rows = batches.numbered_rows()[: len(outputs)]
+    positions = np.concatenate([row.positions + first[number] for number, row in rows])
+    order = np.argsort(positions)
+    known = positions[order]
+    names = ids if len(known) == len(ids) else [ids[position] for position in known]
+    if per == "sequence":
+        return Predictions(names, np.concatenate(outputs)[order])
+    offsets = np.concatenate([[0], np.cumsum(lengths[known])])
+    values = np.empty((int(offsets[-1]), outputs[0].shape[2]), outputs[0].dtype)
+    start_of = np.empty(len(lengths), np.int64)
+    start_of[known] = offsets[:-1]
+    for (number, row), output in zip(rows, outputs, strict=True):
+        real = row.positions + first[number]
+        mask = np.arange(output.shape[1]) < lengths[real][:, None]
+        steps = start_of[real][:, None] + np.arange(output.shape[1])
+        values[steps[mask]] = output[mask]
+    return Sequences(values, offsets, names, features=_output_names(values.shape[1]), missing="keep")
+
+
+def _output_names(number: int) -> list[str]:
+    return ["output"] if number == 1 else [f"output_{position}" for position in range(number)]

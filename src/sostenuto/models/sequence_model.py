@@ -10,17 +10,17 @@ import keras
 import numpy as np
 from keras import ops
 
-from sostenuto.diagnosis import shape_of
 from sostenuto.errors import ModelError, TargetError
 from sostenuto.kernels import masks
-from sostenuto.layers import attach_mask, convert_layer, mask_of_batch
+from sostenuto.layers import attach_mask, mask_of_batch
 from sostenuto.models import checks, probe
 from sostenuto.models.batches import SequenceBatches, rounded_up
-from sostenuto.models.conversion import convert, has_stock_layers, is_made_of_layers
-from sostenuto.models.predictions import Predictions
+from sostenuto.models.predictions import by_id
 from sostenuto.models.real_steps import RealStepsLoss, real_steps_metrics, steps_as_rows
 from sostenuto.models.summary import summary
+from sostenuto.models.targets import held_out, with_targets
 from sostenuto.models.weights import class_weights
+from sostenuto.models.wrapping import model_of_layers
 from sostenuto.sequences import Batch, Sequences, SequenceStream
 from sostenuto.sequences.targets import Per
 
@@ -53,7 +53,7 @@ class SequenceModel(keras.Model):
 
     def __init__(self, layers: Any, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
-        self.inner = _inner(layers)
+        self.inner = model_of_layers(layers)
         self.feature_names: tuple[str, ...] = ()
         self._probed = False
         self.built = self.inner.built
@@ -244,7 +244,7 @@ class SequenceModel(keras.Model):
         sequences = Sequences.of(x)
         self._fit_together(sequences)
         if y is not None:
-            sequences = _with_targets(sequences, y, self.output_per)
+            sequences = with_targets(sequences, y, self.output_per)
         if sample_weight is not None:
             sequences = sequences.with_weights(sample_weight)
         return sequences
@@ -369,7 +369,7 @@ class SequenceModel(keras.Model):
         sequences = self._ready(x, y, sample_weight)
         self._check_targets(sequences)
         if validation_split and validation_data is None:
-            sequences, validation_data = _held_out(sequences, validation_split)
+            sequences, validation_data = held_out(sequences, validation_split)
         validation = None
         if validation_data is not None:
             validation = self._batches(self._validation(validation_data), validation_batch_size or batch_size)
@@ -459,7 +459,7 @@ class SequenceModel(keras.Model):
             bars.on_predict_batch_end(number, {"outputs": output})
             outputs.append(output)
         bars.on_predict_end()
-        return self._by_id(sequences, batches, outputs)
+        return by_id(sequences, batches, outputs, self.output_per)
 
     def _predicted(self, fed: dict[str, np.ndarray]) -> np.ndarray:
         # JAX compiles every shape anew; rows of length 0 and a coarse grid of steps keep the shapes of a service few.
@@ -468,57 +468,6 @@ class SequenceModel(keras.Model):
             fed = rounded_up(fed, self.inner.inputs[0].shape[1])
         return np.asarray(self.predict_on_batch(fed))[:rows]
 
-    def _by_id(self, sequences: Any, batches: SequenceBatches, outputs: list[np.ndarray]) -> Any:
-        blocks = [sequences] if isinstance(sequences, Sequences) else list(sequences)
-        first = np.cumsum([0, *(len(block) for block in blocks)])
-        lengths = np.concatenate([block.lengths for block in blocks])
-        ids = [name for block in blocks for name in block.ids]
-        rows = batches.numbered_rows()[: len(outputs)]
-        positions = np.concatenate([row.positions + first[number] for number, row in rows])
-        order = np.argsort(positions)
-        known = positions[order]
-        names = ids if len(known) == len(ids) else [ids[position] for position in known]
-        if self.output_per == "sequence":
-            return Predictions(names, np.concatenate(outputs)[order])
-        offsets = np.concatenate([[0], np.cumsum(lengths[known])])
-        values = np.empty((int(offsets[-1]), outputs[0].shape[2]), outputs[0].dtype)
-        start_of = np.empty(len(lengths), np.int64)
-        start_of[known] = offsets[:-1]
-        for (number, row), output in zip(rows, outputs, strict=True):
-            real = row.positions + first[number]
-            mask = np.arange(output.shape[1]) < lengths[real][:, None]
-            steps = start_of[real][:, None] + np.arange(output.shape[1])
-            values[steps[mask]] = output[mask]
-        return Sequences(values, offsets, names, features=_output_names(values.shape[1]), missing="keep")
-
-
-def _inner(layers: Any) -> Any:
-    if isinstance(layers, list | tuple):
-        for layer in layers:
-            if not isinstance(layer, keras.layers.Layer) and not keras.backend.is_keras_tensor(layer):
-                raise _no_model(f"{shape_of(layer)} in the list of layers", "put objects of keras.layers in the list")
-        if not layers:
-            raise _no_model("an empty list", "put at least one layer in the list")
-        return keras.Sequential([convert_layer(layer) for layer in layers])
-    if not isinstance(layers, keras.Model) or not is_made_of_layers(layers):
-        got = "a subclassed model" if isinstance(layers, keras.Model) else shape_of(layers)
-        raise _no_model(got, "build the model from layers: so.SequenceModel([so.LSTM(64), keras.layers.Dense(1)])")
-    if layers.built and (len(layers.inputs) != 1 or len(layers.outputs) != 1):
-        got = f"{len(layers.inputs)} inputs and {len(layers.outputs)} outputs"
-        raise _no_model(got, "wrap the part with one input and one output")
-    return convert(layers) if has_stock_layers(layers) else layers
-
-
-def _no_model(got: str, fix: str) -> ModelError:
-    return ModelError(
-        "SequenceModel cannot be made of this.",
-        code="SO601",
-        where="argument 'layers' of SequenceModel",
-        got=got,
-        wanted="a list of layers, a keras.Sequential, or a Functional keras.Model with one input and one output",
-        fix=fix,
-    )
-
 
 def _is_batch(inputs: Any) -> bool:
     if not isinstance(inputs, dict) or set(inputs) != {"values", "lengths"}:
@@ -526,35 +475,5 @@ def _is_batch(inputs: Any) -> bool:
     return len(getattr(inputs["values"], "shape", ())) >= 2
 
 
-def _with_targets(sequences: Sequences, y: Any, per: Per) -> Sequences:
-    try:
-        return sequences.with_targets(y, targets_per=per)
-    except TargetError:
-        try:  # targets of the other kind are better told apart from the model's output than from the sequences
-            return sequences.with_targets(y, targets_per="sequence" if per == "step" else "step")
-        except TargetError:
-            pass
-        raise
-
-
 def _like(weights: np.ndarray, other: np.ndarray) -> np.ndarray:
     return weights[:, None] if weights.ndim < other.ndim else weights
-
-
-def _held_out(sequences: Any, share: float) -> tuple[Sequences, Sequences]:
-    if not isinstance(sequences, Sequences):
-        raise TargetError(
-            "A stream cannot be split for validation.",
-            code="SO401",
-            where="argument validation_split",
-            got="a SequenceStream",
-            wanted="sequences in memory",
-            fix="keep a file of its own for validation and pass it as validation_data=",
-        )
-    kept = int(len(sequences) * (1 - share))
-    positions = np.arange(len(sequences))
-    return sequences.take(positions[:kept]), sequences.take(positions[kept:])
-
-
-def _output_names(number: int) -> list[str]:
-    return ["output"] if number == 1 else [f"output_{position}" for position in range(number)]
