@@ -1,10 +1,25 @@
-"""Products with the kernels of several gates, with the dropout that Keras's cells know."""
+"""Weights as tensors, products with the kernels of several gates, and the gates one by one."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from keras import ops
+
+
+class Weights(NamedTuple):
+    """The weights of a cell as tensors of its compute dtype; ``bias`` is None where the cell has none."""
+
+    kernel: Any
+    recurrent_kernel: Any
+    bias: Any
+
+
+def weights_of(cell: Any) -> Weights:
+    """Reads the weights of a built cell: once for all steps, because each read of a variable costs."""
+    known = (cell.kernel, cell.recurrent_kernel, cell.bias)
+    return Weights(*(None if w is None else ops.convert_to_tensor(w, dtype=cell.compute_dtype) for w in known))
 
 
 def multiply(inputs: Any, kernel: Any, dropout_masks: Any, gates: int) -> Any:
@@ -21,10 +36,23 @@ def multiply(inputs: Any, kernel: Any, dropout_masks: Any, gates: int) -> Any:
         (..., G * U).
     """
     if dropout_masks is None:
-        return ops.matmul(inputs, kernel)
+        return _product(inputs, kernel)
     if not isinstance(dropout_masks, list | tuple):
-        return ops.matmul(inputs * dropout_masks, kernel)
-    parts = ops.split(kernel, gates, axis=1)
+        return _product(inputs * dropout_masks, kernel)
+    parts = split(kernel, gates)
     return ops.concatenate(
-        [ops.matmul(inputs * mask, part) for mask, part in zip(dropout_masks, parts, strict=True)], axis=-1
+        [_product(inputs * mask, part) for mask, part in zip(dropout_masks, parts, strict=True)], axis=-1
     )
+
+
+def split(gates: Any, number: int) -> Sequence[Any]:
+    """Takes (..., G * U) apart into G tensors (..., U)."""
+    if hasattr(gates, "chunk"):
+        return gates.chunk(number, -1)  # torch's own: a third of the time of ops.split, at every step
+    return ops.split(gates, number, axis=-1)
+
+
+def _product(a: Any, b: Any) -> Any:
+    # The operator of the tensors takes half the time of ops.matmul on torch, at every step; TensorFlow's would
+    # broadcast b over a third axis.
+    return a @ b if len(a.shape) == 2 else ops.matmul(a, b)

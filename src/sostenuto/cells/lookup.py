@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import keras
 
 from sostenuto.cells import gru, lstm, simple_rnn
+from sostenuto.cells.gates import Weights
 
 
 class Equations(Protocol):
@@ -15,10 +16,12 @@ class Equations(Protocol):
     GATES: tuple[str, ...]
     STATES: tuple[str, ...]
 
-    def project(self, cell: Any, inputs: Any, dropout_masks: Any = None) -> Any:
+    def project(self, cell: Any, weights: Weights, inputs: Any, dropout_masks: Any = None) -> Any:
         """The share of the input in all gates."""
 
-    def advance(self, cell: Any, projected: Any, states: list[Any], dropout_masks: Any = None) -> list[Any]:
+    def advance(
+        self, cell: Any, weights: Weights, projected: Any, states: list[Any], dropout_masks: Any = None
+    ) -> list[Any]:
         """One step; the first of the new states is the output."""
 
 

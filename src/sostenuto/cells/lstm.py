@@ -16,25 +16,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras import ops
-
-from sostenuto.cells.gates import multiply
+from sostenuto.cells.gates import Weights, multiply, split
 
 GATES = ("i", "f", "c", "o")
 STATES = ("h", "c")
 
 
-def project(cell: Any, inputs: Any, dropout_masks: Any = None) -> Any:
+def project(cell: Any, weights: Weights, inputs: Any, dropout_masks: Any = None) -> Any:
     """The share of the input in all gates: (..., F) -> (..., 4U)."""
-    projected = multiply(inputs, cell.kernel, dropout_masks, len(GATES))
-    return projected if cell.bias is None else projected + cell.bias
+    projected = multiply(inputs, weights.kernel, dropout_masks, len(GATES))
+    return projected if weights.bias is None else projected + weights.bias
 
 
-def advance(cell: Any, projected: Any, states: list[Any], dropout_masks: Any = None) -> list[Any]:
+def advance(cell: Any, weights: Weights, projected: Any, states: list[Any], dropout_masks: Any = None) -> list[Any]:
     """One step: projected input (B, 4U) and states [h, c] (B, U) each -> new states [h, c]; h is the output."""
     h, c = states
-    gates = projected + multiply(h, cell.recurrent_kernel, dropout_masks, len(GATES))
-    i, f, g, o = ops.split(gates, len(GATES), axis=-1)
+    gates = projected + multiply(h, weights.recurrent_kernel, dropout_masks, len(GATES))
+    i, f, g, o = split(gates, len(GATES))
     c = cell.recurrent_activation(f) * c + cell.recurrent_activation(i) * cell.activation(g)
     h = cell.recurrent_activation(o) * cell.activation(c)
     return [h, c]

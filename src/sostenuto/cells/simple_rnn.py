@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from sostenuto.cells.gates import multiply
+from sostenuto.cells.gates import Weights, multiply
 
 GATES = ("h",)
 STATES = ("h",)
 
 
-def project(cell: Any, inputs: Any, dropout_masks: Any = None) -> Any:
+def project(cell: Any, weights: Weights, inputs: Any, dropout_masks: Any = None) -> Any:
     """The share of the input: (..., F) -> (..., U)."""
-    projected = multiply(inputs, cell.kernel, dropout_masks, len(GATES))
-    return projected if cell.bias is None else projected + cell.bias
+    projected = multiply(inputs, weights.kernel, dropout_masks, len(GATES))
+    return projected if weights.bias is None else projected + weights.bias
 
 
-def advance(cell: Any, projected: Any, states: list[Any], dropout_masks: Any = None) -> list[Any]:
+def advance(cell: Any, weights: Weights, projected: Any, states: list[Any], dropout_masks: Any = None) -> list[Any]:
     """One step: projected input (B, U) and states [h] (B, U) -> new states [h]; h is the output."""
     (h,) = states
-    total = projected + multiply(h, cell.recurrent_kernel, dropout_masks, len(GATES))
+    total = projected + multiply(h, weights.recurrent_kernel, dropout_masks, len(GATES))
     return [cell.activation(total) if cell.activation is not None else total]

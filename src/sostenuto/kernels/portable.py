@@ -6,7 +6,8 @@ from typing import Any
 
 from keras import ops
 
-from sostenuto.cells import Equations, equations_of
+from sostenuto.cells import Equations, Weights, equations_of, weights_of
+from sostenuto.kernels import masks
 from sostenuto.kernels.contract import Declined, Request, Result
 from sostenuto.kernels.loop import over_time, runs_eagerly_by_step
 
@@ -25,18 +26,19 @@ def run(request: Request, sequences: Any, states: list[Any], mask: Any, *, all_o
     cell = request.cell
     equations = equations_of(cell)
     assert equations is not None  # declines() said so
+    weights = weights_of(cell)
     input_masks, state_masks = _dropout_masks(cell, sequences, states) if request.training else (None, None)
 
     # Projecting all steps at once saves a call per step where calls are dear (eager torch: 1.3 to 2 times faster);
     # inside a compiled loop it only adds memory traffic (XLA: up to 3.4 times slower). design/0003 has the figures.
     ahead = runs_eagerly_by_step(request.unroll)
-    inputs = _project_all(equations, cell, sequences, input_masks) if ahead else sequences
+    inputs = _project_all(equations, cell, weights, sequences, input_masks) if ahead else sequences
 
     def step(step_inputs: list[Any], now: list[Any]) -> tuple[Any, list[Any]]:
-        projected = step_inputs[0] if ahead else equations.project(cell, step_inputs[0], input_masks)
-        new = equations.advance(cell, projected, now, state_masks)
+        projected = step_inputs[0] if ahead else equations.project(cell, weights, step_inputs[0], input_masks)
+        new = equations.advance(cell, weights, projected, now, state_masks)
         if mask is not None:
-            new = [ops.where(step_inputs[1], after, before) for after, before in zip(new, now, strict=True)]
+            new = [masks.choose(step_inputs[1], after, before) for after, before in zip(new, now, strict=True)]
         return new[0], new
 
     timed = [inputs] if mask is None else [inputs, ops.expand_dims(mask, -1)]
@@ -44,12 +46,9 @@ def run(request: Request, sequences: Any, states: list[Any], mask: Any, *, all_o
     return Result(outputs, states[0], states)
 
 
-def _project_all(equations: Equations, cell: Any, sequences: Any, dropout_masks: Any) -> Any:
-    if isinstance(dropout_masks, list | tuple):
-        dropout_masks = [ops.expand_dims(one, 1) for one in dropout_masks]
-    elif dropout_masks is not None:
-        dropout_masks = ops.expand_dims(dropout_masks, 1)
-    return equations.project(cell, sequences, dropout_masks)
+def _project_all(equations: Equations, cell: Any, weights: Weights, sequences: Any, dropout_masks: Any) -> Any:
+    # Laid out step by step, so that each step reads memory that lies together; back to (B, T, ...) is only a view.
+    return ops.swapaxes(equations.project(cell, weights, ops.swapaxes(sequences, 0, 1), dropout_masks), 0, 1)
 
 
 def _dropout_masks(cell: Any, sequences: Any, states: list[Any]) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops, tree
 
-from sostenuto.cells import equations_of
+from sostenuto.cells import equations_of, weights_of
 from sostenuto.layers import checks
 
 _register = keras.saving.register_keras_serializable(package="sostenuto")
@@ -24,7 +24,9 @@ def _call(cell: Any, inputs: Any, states: Any, training: bool = False) -> tuple[
         input_masks = cell.get_dropout_mask(inputs) if cell.dropout < 1 else None
         state_masks = cell.get_recurrent_dropout_mask(listed[0]) if cell.recurrent_dropout < 1 else None
     listed = [ops.convert_to_tensor(state, dtype=cell.compute_dtype) for state in listed]
-    new = equations.advance(cell, equations.project(cell, inputs, input_masks), listed, state_masks)
+    weights = weights_of(cell)
+    projected = equations.project(cell, weights, inputs, input_masks)
+    new = equations.advance(cell, weights, projected, listed, state_masks)
     return new[0], (new if tree.is_nested(states) else new[0])
 
 

@@ -299,12 +299,15 @@ class Recurrent(keras.layers.RNN):
             training=training,
             unroll=self.unroll,
         )
-        self._selection = select(request)
-        if self._selection.kernel.name == "cellwise":
+        selection = select(request)
+        self.__dict__["_selection"] = selection  # past Keras's tracking of attributes, which is slow
+        draws = training and selection.kernel.name == "cellwise"
+        if draws:
             # Keras's cells draw their dropout at the first step and hold it; a compiled loop is too late for that.
             self._maybe_config_dropout_masks(self.cell, sequences[:, 0], states)
-        result = self._selection.kernel.run(request, sequences, states, mask, all_outputs=self.return_sequences)
-        self._maybe_reset_dropout_masks(self.cell)
+        result = selection.kernel.run(request, sequences, states, mask, all_outputs=self.return_sequences)
+        if draws:
+            self._maybe_reset_dropout_masks(self.cell)
         return result
 
     def _arrange(self, outputs: Any, mask: Any, first_states: list[Any]) -> Any:

@@ -1,0 +1,203 @@
+"""Our layers beside Keras's own, on the backend that KERAS_BACKEND names, in one interleaved run.
+
+Each workload is one LSTM with return_sequences=True; training is forward and backward to the gradients of weights and
+input. JAX runs jitted, TensorFlow in a tf.function with and without XLA, torch eagerly. A ratio above 1 says that ours
+is faster. Rounds alternate between the two, and the ratio is the median of the ratios of neighbouring runs, so that
+load from elsewhere falls on both alike.
+
+    KERAS_BACKEND=jax python benchmarks/layers.py --quick
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import sostenuto as so
+
+BACKEND = keras.backend.backend()
+
+
+@dataclass(frozen=True)
+class Workload:
+    """B rows, T steps, F features, U units; lengths where rows are ragged."""
+
+    name: str
+    rows: int
+    steps: int
+    features: int
+    units: int
+    lengths: np.ndarray | None = None
+
+    def batch(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Values (B, T, F) and, for ragged rows, their mask (B, T)."""
+        x = np.random.default_rng(0).normal(size=(self.rows, self.steps, self.features)).astype("float32")
+        mask = None if self.lengths is None else np.arange(self.steps) < self.lengths[:, None]
+        return x, mask
+
+
+def _ragged(name: str, lengths: np.ndarray, features: int, units: int) -> Workload:
+    return Workload(name, len(lengths), int(lengths.max()), features, units, lengths)
+
+
+def workloads() -> list[Workload]:
+    """The dense ones by size, then the ragged ones; ii is a quarter of the rows, cut at 150 steps."""
+    rng = np.random.default_rng(1)
+    return [
+        Workload("a", 32, 10, 3, 64),
+        Workload("b", 200, 50, 100, 64),
+        Workload("c", 32, 100, 128, 256),
+        Workload("d", 20, 35, 200, 200),
+        Workload("e", 256, 200, 16, 32),
+        _ragged("i", rng.integers(20, 61, 200), 100, 64),
+        _ragged("ii, small", np.clip(rng.lognormal(3.5, 0.8, 64), 1, 150).astype(int), 16, 128),
+        _ragged("iii", rng.integers(7, 30, 270), 12, 64),
+    ]
+
+
+Run = Callable[[], Any]
+
+
+def runs_on_jax(layer: Any, x: np.ndarray, mask: Any, d: np.ndarray) -> dict[str, Run]:
+    """Inference and training of a layer, ready to be called."""
+    import jax
+
+    weights, fixed = ([v.value for v in group] for group in (layer.trainable_variables, layer.non_trainable_variables))
+
+    def outputs(weights: Any, x: Any) -> Any:
+        return layer.stateless_call(weights, fixed, x, mask=mask)[0]
+
+    inference = jax.jit(outputs)
+    training = jax.jit(jax.grad(lambda weights, x: (outputs(weights, x) * d).sum(), argnums=(0, 1)))
+    x = jax.numpy.asarray(x)
+    return {
+        "inference": lambda: jax.block_until_ready(inference(weights, x)),
+        "training": lambda: jax.block_until_ready(training(weights, x)),
+    }
+
+
+def runs_on_tensorflow(layer: Any, x: np.ndarray, mask: Any, d: np.ndarray) -> dict[str, Run]:
+    """Inference and training of a layer, ready to be called, with and without XLA."""
+    import tensorflow as tf
+
+    weights = [variable.value for variable in layer.trainable_variables]
+    known = tf.constant(x)
+
+    def outputs(x: Any) -> Any:
+        return layer(x, mask=mask)
+
+    def training(x: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(outputs(x) * d)
+        return tape.gradient(loss, [x, *weights])
+
+    runs: dict[str, Run] = {}
+    for name, function in (("inference", outputs), ("training", training)):
+        for suffix, xla in (("", False), (", XLA", True)):
+            compiled = tf.function(function, jit_compile=xla, autograph=False)
+            runs[name + suffix] = lambda compiled=compiled: keras.tree.flatten(compiled(known))[-1].numpy()
+    return runs
+
+
+def runs_on_torch(layer: Any, x: np.ndarray, mask: Any, d: np.ndarray) -> dict[str, Run]:
+    """Inference and training of a layer, ready to be called."""
+    import torch
+
+    known, weighted = torch.tensor(x, requires_grad=True), torch.tensor(d)
+    marked = None if mask is None else torch.tensor(mask)
+    weights = [variable.value for variable in layer.trainable_variables]
+
+    def inference() -> Any:
+        with torch.no_grad():
+            return layer(known, mask=marked)
+
+    def training() -> Any:
+        return torch.autograd.grad((layer(known, mask=marked) * weighted).sum(), [known, *weights])
+
+    return {"inference": inference, "training": training}
+
+
+def set_threads(number: int) -> None:
+    """Limits the threads of a backend that lets itself be limited while it runs: not JAX."""
+    if BACKEND == "torch":
+        import torch
+
+        torch.set_num_threads(number)
+    elif BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(number)
+        tf.config.threading.set_inter_op_parallelism_threads(number)
+
+
+RUNS = {"jax": runs_on_jax, "tensorflow": runs_on_tensorflow, "torch": runs_on_torch}
+
+
+def measure(workload: Workload, rounds: int) -> list[tuple[str, float, float, float]]:
+    """For each kind of run its name, the ratio stock / ours, and the median milliseconds of stock and of ours.
+
+    Raises:
+        AssertionError: both do not return the same outputs.
+    """
+    x, mask = workload.batch()
+    stock = keras.layers.LSTM(workload.units, return_sequences=True)
+    ours = so.LSTM(workload.units, return_sequences=True)
+    for layer in (stock, ours):
+        layer.build(x.shape)
+    ours.set_weights(stock.get_weights())
+    wanted, got = (keras.ops.convert_to_numpy(layer(x, mask=mask)) for layer in (stock, ours))
+    np.testing.assert_allclose(got, wanted, atol=1e-5)
+
+    d = np.random.default_rng(2).normal(size=wanted.shape).astype("float32")
+    pairs = [RUNS[BACKEND](layer, x, mask, d) for layer in (stock, ours)]
+    rows = []
+    for name in pairs[0]:
+        both = [runs[name] for runs in pairs]
+        for run in both * 2:
+            run()
+        times = [[_milliseconds(run) for run in (both if turn % 2 else both[::-1])] for turn in range(rounds)]
+        in_order = [pair if turn % 2 else pair[::-1] for turn, pair in enumerate(times)]
+        ratio = statistics.median(of_stock / of_ours for of_stock, of_ours in in_order)
+        rows.append((name, ratio, *(statistics.median(column) for column in zip(*in_order, strict=True))))
+    return rows
+
+
+def _milliseconds(run: Run) -> float:
+    start = time.perf_counter()
+    run()
+    return (time.perf_counter() - start) * 1000
+
+
+def main(
+    quick: bool = typer.Option(False, help="7 rounds instead of 21."),
+    threads: int = typer.Option(2, help="Threads of TensorFlow or torch; JAX takes all cores."),
+    only: str = typer.Option("", help="Names of workloads, separated by commas, for instance 'a,b,iii'."),
+) -> None:
+    """Measures and prints a table."""
+    set_threads(threads)
+    console = Console(width=100)
+    table = Table("workload", "B, T, F, U", "run", "stock / ours", "stock ms", "ours ms", title=f"LSTM on {BACKEND}")
+    for workload in workloads():
+        if only and workload.name.split(",")[0] not in only.split(","):
+            continue
+        sizes = f"{workload.rows}, {workload.steps}, {workload.features}, {workload.units}"
+        if workload.lengths is not None:
+            sizes += f" (filled {workload.lengths.sum() / (workload.rows * workload.steps):.0%})"
+        for run, ratio, of_stock, of_ours in measure(workload, 7 if quick else 21):
+            shown = f"[{'green' if ratio >= 0.95 else 'red'}]{ratio:.2f}[/]"
+            table.add_row(workload.name, sizes, run, shown, f"{of_stock:.3g}", f"{of_ours:.3g}")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
