@@ -6,6 +6,7 @@ is faster. Rounds alternate between the two, and the ratio is the median of the 
 load from elsewhere falls on both alike.
 
     KERAS_BACKEND=jax python benchmarks/layers.py --quick
+    KERAS_BACKEND=torch python benchmarks/layers.py --processor-time --threads 1     where others use the machine too
 """
 
 from __future__ import annotations
@@ -101,12 +102,15 @@ def runs_on_tensorflow(layer: Any, x: np.ndarray, mask: Any, d: np.ndarray) -> d
             loss = tf.reduce_sum(outputs(x) * d)
         return tape.gradient(loss, [x, *weights])
 
-    runs: dict[str, Run] = {}
-    for name, function in (("inference", outputs), ("training", training)):
-        for suffix, xla in (("", False), (", XLA", True)):
-            compiled = tf.function(function, jit_compile=xla, autograph=False)
-            runs[name + suffix] = lambda compiled=compiled: keras.tree.flatten(compiled(known))[-1].numpy()
-    return runs
+    def ready(function: Callable[[Any], Any], xla: bool) -> Run:
+        compiled = tf.function(function, jit_compile=xla, autograph=False)
+        return lambda: keras.tree.flatten(compiled(known))[-1].numpy()
+
+    return {
+        name + suffix: ready(function, xla)
+        for name, function in (("inference", outputs), ("training", training))
+        for suffix, xla in (("", False), (", XLA", True))
+    }
 
 
 def runs_on_torch(layer: Any, x: np.ndarray, mask: Any, d: np.ndarray) -> dict[str, Run]:
@@ -143,7 +147,9 @@ def set_threads(number: int) -> None:
 RUNS = {"jax": runs_on_jax, "tensorflow": runs_on_tensorflow, "torch": runs_on_torch}
 
 
-def measure(workload: Workload, rounds: int) -> list[tuple[str, float, float, float]]:
+def measure(
+    workload: Workload, rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> list[tuple[str, float, float, float]]:
     """For each kind of run its name, the ratio stock / ours, and the median milliseconds of stock and of ours.
 
     Raises:
@@ -165,35 +171,45 @@ def measure(workload: Workload, rounds: int) -> list[tuple[str, float, float, fl
         both = [runs[name] for runs in pairs]
         for run in both * 2:
             run()
-        times = [[_milliseconds(run) for run in (both if turn % 2 else both[::-1])] for turn in range(rounds)]
+        times = [[_milliseconds(run, clock) for run in (both if turn % 2 else both[::-1])] for turn in range(rounds)]
         in_order = [pair if turn % 2 else pair[::-1] for turn, pair in enumerate(times)]
         ratio = statistics.median(of_stock / of_ours for of_stock, of_ours in in_order)
         rows.append((name, ratio, *(statistics.median(column) for column in zip(*in_order, strict=True))))
     return rows
 
 
-def _milliseconds(run: Run) -> float:
-    start = time.perf_counter()
+def _milliseconds(run: Run, clock: Callable[[], float]) -> float:
+    start = clock()
     run()
-    return (time.perf_counter() - start) * 1000
+    return (clock() - start) * 1000
 
 
 def main(
     quick: bool = typer.Option(False, help="7 rounds instead of 21."),
     threads: int = typer.Option(2, help="Threads of TensorFlow or torch; JAX takes all cores."),
+    processor_time: bool = typer.Option(False, help="Count this process's work only: on a busy machine."),
     only: str = typer.Option("", help="Names of workloads, separated by commas, for instance 'a,b,iii'."),
 ) -> None:
     """Measures and prints a table."""
     set_threads(threads)
+    clock = time.process_time if processor_time else time.perf_counter
     console = Console(width=100)
-    table = Table("workload", "B, T, F, U", "run", "stock / ours", "stock ms", "ours ms", title=f"LSTM on {BACKEND}")
+    table = Table(
+        "workload",
+        "B, T, F, U",
+        "run",
+        "stock / ours",
+        "stock ms",
+        "ours ms",
+        title=f"LSTM on {BACKEND}{', processor time' if processor_time else ''}",
+    )
     for workload in workloads():
         if only and workload.name.split(",")[0] not in only.split(","):
             continue
         sizes = f"{workload.rows}, {workload.steps}, {workload.features}, {workload.units}"
         if workload.lengths is not None:
             sizes += f" (filled {workload.lengths.sum() / (workload.rows * workload.steps):.0%})"
-        for run, ratio, of_stock, of_ours in measure(workload, 7 if quick else 21):
+        for run, ratio, of_stock, of_ours in measure(workload, 7 if quick else 21, clock):
             shown = f"[{'green' if ratio >= 0.95 else 'red'}]{ratio:.2f}[/]"
             table.add_row(workload.name, sizes, run, shown, f"{of_stock:.3g}", f"{of_ours:.3g}")
     console.print(table)
