@@ -118,7 +118,7 @@ def test_raw_text_with_steps_left(home: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert found.exit_code == 0, found.output
     assert "validate  none: all epochs are trained, the last is kept" in found.stdout
-    assert "epoch 3 of 3 kept" in found.stdout
+    assert "trained  3 epochs, the weights of epoch 3 kept; " in found.stdout
     assert "target    steps-left, regression per step, counted from the sequences, capped at 6" in found.stdout
     # A table that is cut off early, with its truth in a file of its own, in ascending order of the ids.
     cut = table.filter(pa.compute.less_equal(table["cycle"], 4))
@@ -141,6 +141,39 @@ def test_validation_table_of_its_own(home: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert "train     10 sequences" in found.stdout
     assert "validate  4 sequences" in found.stdout
+
+
+def test_refit_learns_from_all_sequences(home: Path, tmp_path: Path) -> None:
+    found = run(
+        "fit", home / "engines.parquet", *FIT_ENGINES, "--target", "left", *QUICK, "--refit", "--out", tmp_path / "m"
+    )
+    assert found.exit_code == 0, found.output
+    before = json.loads((home / "engines" / "sostenuto.json").read_text())
+    after = json.loads((tmp_path / "m" / "sostenuto.json").read_text())
+    best = before["training"]["best_epoch"]
+    epochs = "1 epoch" if best == 1 else f"{best} epochs"
+    assert f"refit  on all 10 sequences, {epochs}, all statistics anew" in found.stdout
+    assert (before["training"]["refit"], after["training"]["refit"]) == (False, True)
+    assert after["training"]["sequences"] == 10
+    whole = so.Sequences.from_table(engines(), id="unit", time="cycle", features=["heat", "noise"], target="left")
+    np.testing.assert_allclose(after["recipe"]["mean"], whole.values.mean(axis=0))
+    assert after["recipe"]["target_mean"] == pytest.approx(whole.targets.mean())
+    # The figures stay those of the model that did not see the validation part.
+    assert after["results"]["validation"]["RMSE"] == pytest.approx(before["results"]["validation"]["RMSE"], rel=1e-5)
+
+
+def test_refit_needs_a_part_held_out(home: Path, tmp_path: Path) -> None:
+    command = ["fit", home / "engines.parquet", *FIT_ENGINES, "--target", "left", "--out", tmp_path / "m", "--refit"]
+    found = run(*command, "--validation-share", 0)
+    assert found.exit_code == 2
+    assert found.stderr == (
+        "DataError: These options contradict each other.\n"
+        "  where   option --refit\n"
+        "  got     --refit with --validation-share 0\n"
+        "  wanted  a part of the table that is held out, and then trained on too\n"
+        "  fix     leave --refit out, or give a --validation-share\n"
+        "  more    sostenuto explain SO214\n"
+    )
 
 
 # --- predict, evaluate ---------------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ def test_learning_curve_draws_both_parts_and_the_best_epoch() -> None:
     (axes,) = figure.axes
     assert [line.get_ydata().tolist() for line in axes.lines[:2]] == [[3.0, 2.0], [2.5, 2.25]]
     assert axes.get_ylabel() == "RMSE of wear"
-    assert "kept: epoch 2, 2.25" in [text.get_text() for text in axes.texts]
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["training (with dropout)", "validation: 2.25 in epoch 2, kept"]
     figure = pictures.learning_curve({"loss": [1.0], "accuracy": [0.5]}, 1)
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss (cross-entropy)", "accuracy"]
 
@@ -44,7 +45,7 @@ def test_predictions_are_drawn_for_few_and_many(number: int, tmp_path: Path, rng
     truth = rng.normal(size=number)
     figure = pictures.predictions(truth + 1, truth, "wear", "Test")
     figure.savefig(tmp_path / "p.png")
-    assert figure.axes[1].get_title(loc="left") == "Errors, RMSE 1"
+    assert figure.axes[1].get_title(loc="left") == "Errors: RMSE 1, mean +1"
 
 
 def test_over_time_draws_from_short_to_long() -> None:

@@ -121,6 +121,14 @@ def fit(
             min=0.0, max=0.9, help="Else: share of sequences held out; 0 for none.", rich_help_panel=_TRAINING
         ),
     ] = 0.2,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit",
+            help="Then train anew on all sequences, for as many epochs as were best.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = False,
     units: Annotated[int, typer.Option(min=1, help="Units of each layer.", rich_help_panel=_NETWORK)] = 64,
     layers: Annotated[int, typer.Option(min=1, help="Recurrent layers.", rich_help_panel=_NETWORK)] = 2,
     cell: Annotated[Cell, typer.Option(help="Kind of layer.", rich_help_panel=_NETWORK)] = Cell.lstm,
@@ -129,7 +137,9 @@ def fit(
     ] = 0.2,
     epochs: Annotated[int, typer.Option(min=1, help="At most.", rich_help_panel=_TRAINING)] = 100,
     batch_size: Annotated[int, typer.Option(min=1, help="Sequences in a batch.", rich_help_panel=_TRAINING)] = 8,
-    learning_rate: Annotated[float, typer.Option(min=0.0, help="Of Adam.", rich_help_panel=_TRAINING)] = 0.003,
+    learning_rate: Annotated[
+        float, typer.Option(min=0.0, help="Of Adam; falls along a cosine.", rich_help_panel=_TRAINING)
+    ] = 0.003,
     patience: Annotated[
         int, typer.Option(min=1, help="Epochs without a better validation loss.", rich_help_panel=_TRAINING)
     ] = 15,
@@ -148,7 +158,7 @@ def fit(
     )
     settings = Settings(units, layers, cell.value, dropout, epochs, batch_size, learning_rate, patience, seed)
     with explained(traceback):
-        fitting.fit(table, request, settings, out, validation, validation_share, console())
+        fitting.fit(table, request, settings, out, validation, validation_share, refit, console())
 
 
 @app.command()

@@ -36,18 +36,10 @@ def learning_curve(history: Mapping[str, Sequence[float]], best_epoch: int, unit
         axes.plot(epochs, history[name], color=REAL, linewidth=1.8, label="training (with dropout)")
         if f"val_{name}" in history:
             values = history[f"val_{name}"]
-            axes.plot(epochs, values, color=BUCKETED, linewidth=1.8, label="validation")
+            kept = f"validation: {_number(values[best_epoch - 1], name)} in epoch {best_epoch}, kept"
+            axes.plot(epochs, values, color=BUCKETED, linewidth=1.8, label=kept)
             axes.axvline(best_epoch, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
             axes.plot(best_epoch, values[best_epoch - 1], "o", color=BUCKETED, markersize=7, markeredgecolor="white")
-            axes.annotate(
-                f"kept: epoch {best_epoch}, {_number(values[best_epoch - 1], name)}",
-                (best_epoch, values[best_epoch - 1]),
-                xytext=(-8, -16 if name == "accuracy" else 14),
-                textcoords="offset points",
-                ha="right" if best_epoch > len(epochs) / 3 else "left",
-                fontsize=9,
-                color=BUCKETED,
-            )
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -56,8 +48,10 @@ def learning_curve(history: Mapping[str, Sequence[float]], best_epoch: int, unit
             axes.yaxis.set_major_formatter(PercentFormatter(1))
             axes.set_ylim(top=1.01)
         else:
-            axes.set_ylim(bottom=0)
-        axes.legend(frameon=False, fontsize=9, loc="lower right" if name == "accuracy" else "upper right")
+            axes.set_ylim(bottom=0, top=1.2 * max(history[name]))  # room for the legend
+        axes.legend(
+            framealpha=1, edgecolor="white", fontsize=9, loc="lower right" if name == "accuracy" else "upper right"
+        )
         _plain(axes)
     figure.suptitle("Learning curve", fontsize=11, color=INK)
     return figure
@@ -95,13 +89,10 @@ def predictions(answers: np.ndarray, truth: np.ndarray, target: str, title: str)
     right.axvline(0, color=GREY, linewidth=1)
     mean = float(error.mean())
     right.axvline(mean, color=BUCKETED, linewidth=1.5)
-    right.annotate(
-        f"mean {mean:+.3g}", (mean, 1), xycoords=("data", "axes fraction"), xytext=(5, -4), textcoords="offset points",
-        va="top", fontsize=9, color=BUCKETED,
-    )  # fmt: skip
     right.set_xlabel("error: predicted - true")
     right.set_ylabel("predictions")
-    right.set_title(f"Errors, RMSE {float(np.sqrt(np.mean(error**2))):.4g}", loc="left", fontsize=10, color=INK)
+    square = float(np.sqrt(np.mean(error**2)))
+    right.set_title(f"Errors: RMSE {square:.4g}, mean {mean:+.3g}", loc="left", fontsize=10, color=INK)
     for axes in (left, right):
         _plain(axes)
     figure.suptitle(title, fontsize=11, color=INK)
@@ -174,10 +165,15 @@ def confusion(predicted: np.ndarray, truth: np.ndarray, labels: Sequence[Any], t
         )
         axes.set_xticks(np.arange(size), names, **turn)
         axes.set_yticks(np.arange(size), names)
+        between = np.arange(1, size) - 0.5
+        axes.set_xticks(between, minor=True)
+        axes.set_yticks(between, minor=True)
+        axes.grid(which="minor", color="#e6e2da", linewidth=0.8)
+        axes.tick_params(which="minor", length=0)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.tick_params(colors=INK, labelsize=9, length=0)
-    axes.spines[:].set_visible(False)
+    axes.spines[:].set_color("#e6e2da")
     bar = figure.colorbar(image, ax=axes, shrink=0.8, format=PercentFormatter(1))
     bar.set_label("share of the true class", color=INK)
     bar.outline.set_visible(False)

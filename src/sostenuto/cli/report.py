@@ -28,7 +28,7 @@ thead th { border-bottom: 2px solid #22577a; font-weight: 600; }
 tbody th { font-weight: 400; color: #555; width: 14rem; }
 td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 figure { margin: 1rem 0 1.6rem; }
-img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
+img { max-width: 100%; max-height: 36rem; width: auto; height: auto; display: block; margin: 0 auto; }
 figcaption { color: #555; font-size: .92rem; margin-top: .5rem; }
 pre { background: #f5f3ef; padding: .9rem 1rem; overflow-x: auto; font-size: .88rem; line-height: 1.45;
   white-space: pre-wrap; }

@@ -28,7 +28,7 @@ class Settings:
         dropout: share of the outputs of each recurrent layer that training leaves out.
         epochs: the greatest number of epochs.
         batch_size: sequences in a batch.
-        learning_rate: of Adam.
+        learning_rate: of Adam, in the first epoch; it falls along a cosine and would reach 0 after the last.
         patience: epochs without a better validation loss after which training stops.
         seed: of weights, shuffling, dropout and the split.
     """
@@ -71,12 +71,17 @@ class Trained:
     seconds: float
 
 
-def network(recipe: Recipe, settings: Settings) -> SequenceModel:
+def network(recipe: Recipe, settings: Settings, batches: int) -> SequenceModel:
     """Recurrent layers with dropout after each, then a Dense layer; compiled.
+
+    Args:
+        recipe: what is read and answered.
+        settings: units, layers, learning rate and so on.
+        batches: the number of batches in an epoch, for the fall of the learning rate.
 
     Example:
         >>> recipe = Recipe(("id",), None, (), ("x",), (), (0.0,), (1.0,), (0.0,), (1.0,), "y")
-        >>> [layer.name for layer in network(recipe, Settings(units=4)).inner.layers]
+        >>> [layer.name for layer in network(recipe, Settings(units=4), 10).inner.layers]
         ['lstm_1', 'dropout_1', 'lstm_2', 'dropout_2', 'answer']
     """
     layers: list[Any] = []
@@ -92,8 +97,9 @@ def network(recipe: Recipe, settings: Settings) -> SequenceModel:
     else:
         layers.append(keras.layers.Dense(1, name="answer"))
     model = SequenceModel(layers, name="network")
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.epochs * batches)
     # Sequences are long and their gradients may be too: one bad batch must not undo the epochs before it.
-    optimizer = keras.optimizers.Adam(settings.learning_rate, clipnorm=1.0)
+    optimizer = keras.optimizers.Adam(rate, clipnorm=1.0)
     if recipe.labels:
         model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     else:
@@ -116,7 +122,7 @@ def train(
     sequences = with_features(sequences, recipe.features)
     validation = None if validation is None else with_features(validation, recipe.features)
     keras.utils.set_random_seed(settings.seed)
-    model = network(recipe, settings)
+    model = network(recipe, settings, -(-len(sequences) // settings.batch_size))
     if validation is not None:
         patient = keras.callbacks.EarlyStopping("val_loss", patience=settings.patience, restore_best_weights=True)
         callbacks = [*callbacks, patient]
@@ -134,6 +140,6 @@ def train(
         for prefix in ("", "val_"):
             if f"{prefix}loss" in found:
                 found[f"{prefix}rmse"] = [recipe.target_std * float(np.sqrt(loss)) for loss in found[f"{prefix}loss"]]
-    epochs = len(found["loss"])
-    best_epoch = int(np.argmin(found["val_loss"])) + 1 if validation is not None else epochs
+    done = len(found["loss"])
+    best_epoch = int(np.argmin(found["val_loss"])) + 1 if validation is not None else done
     return Trained(model, recipe, sequences, validation, found, best_epoch, time.monotonic() - begun)
