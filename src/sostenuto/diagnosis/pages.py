@@ -27,38 +27,39 @@ class Page:
 _TEXTS = {
     "SO101": (
         "A layer got something else than (batch, time, features)",
-        "A recurrent layer reads three axes: rows of a batch, steps in time, features of a step. One number per step is\n"
-        "still one feature: (batch, time, 1). One sequence alone is still a batch of one: (1, time, features).",
-        "Add the missing axis with x[None] (batch) or x[..., None] (features), or hand ragged data to SequenceModel,\n"
-        "which makes batches itself.",
+        "A recurrent layer reads three axes: rows of a batch, steps in time, features of a step. One number\n"
+        "per step is still one feature: (batch, time, 1). One sequence alone is still a batch of one: (1,\n"
+        "time, features).",
+        "Add the missing axis with x[None] (batch) or x[..., None] (features), or hand ragged data to\n"
+        "SequenceModel, which makes batches itself.",
     ),
     "SO102": (
         "The axes of time and features look swapped",
-        "The number of features does not fit, but the number of steps does: many archives keep (case, channel, time).",
+        "The number of features does not fit, but the number of steps does: many archives keep (case,\nchannel, time).",
         "Transpose with x.swapaxes(1, 2), or read the data with layout='channels_first'.",
     ),
     "SO103": (
         "The number of features per step does not fit",
-        "The weights of a layer are made for the number of features it first saw; another number cannot be multiplied\n"
-        "with them.",
-        "Pass the features that the model was built with, in that order, or build a new model for the new ones.",
+        "The weights of a layer are made for the number of features it first saw; another number cannot be\n"
+        "multiplied with them.",
+        "Pass the features that the model was built with, in that order, or build a new model for the new\nones.",
     ),
     "SO104": (
         "A layer got values that are no numbers",
-        "Recurrent layers multiply their input with weights, so every step must be a vector of numbers in one tensor.",
+        "Recurrent layers multiply their input with weights, so every step must be a vector of numbers in one\ntensor.",
         "Turn text into token ids and put an Embedding first; hand a list of sequences to SequenceModel or to\n"
         "Sequences.from_list instead of to the layer.",
     ),
     "SO105": (
         "A mask or lengths do not fit the batch",
-        "A mask says for every row and step whether it is real: (batch, time). Lengths say for every row how many steps\n"
-        "are real: (batch,), each between 0 and the number of steps.",
+        "A mask says for every row and step whether it is real: (batch, time). Lengths say for every row how\n"
+        "many steps are real: (batch,), each between 0 and the number of steps.",
         "Sequences.to_padded() returns values, lengths and mask that fit each other.",
     ),
     "SO201": (
         "This kind of object cannot be read as sequences",
-        "Sequences are made of numbers in steps: lists or dicts of arrays, nested lists, long tables, padded arrays,\n"
-        "Arrow list columns.",
+        "Sequences are made of numbers in steps: lists or dicts of arrays, nested lists, long tables, padded\n"
+        "arrays, Arrow list columns.",
         "Use Sequences.from_list, from_table, from_padded or from_arrow, whichever fits what you have.",
     ),
     "SO202": (
@@ -68,30 +69,30 @@ _TEXTS = {
     ),
     "SO203": (
         "Sequences disagree about the number of features",
-        "All sequences of a collection are read by the same weights, so each step must have the same features.",
+        "All sequences of a collection are read by the same weights, so each step must have the same\nfeatures.",
         "Look at the sequence named; a transposed array and a missing column are the usual causes.",
     ),
     "SO204": (
         "A value is no number",
-        "Strings, dates, None and mixed columns have no place in a tensor; nothing is guessed or dropped for you.",
-        "Encode categories as integers (token ids), dates as differences, and leave out columns that carry names.",
+        "Strings, dates, None and mixed columns have no place in a tensor; nothing is guessed or dropped for\nyou.",
+        "Encode categories as integers (token ids), dates as differences, and leave out columns that carry\nnames.",
     ),
     "SO205": (
         "Missing or infinite values",
-        "A NaN inside a series is missing data, not padding. One NaN turns every later state of its sequence, the loss\n"
-        "and soon all weights into NaN.",
-        "Fill or drop them before (a table's interpolate or forward fill, by id). Sequences(..., missing='keep') takes\n"
-        "them as they are.",
+        "A NaN inside a series is missing data, not padding. One NaN turns every later state of its sequence,\n"
+        "the loss and soon all weights into NaN.",
+        "Fill or drop them before (a table's interpolate or forward fill, by id). Sequences(...,\n"
+        "missing='keep') takes them as they are.",
     ),
     "SO206": (
         "Two sequences have the same id",
         "State and results belong to an id, so it must name one sequence.",
-        "Make ids unique; in a long table give every column that together names a sequence: id=['patient', 'visit'].",
+        "Make ids unique; in a long table give every column that together names a sequence: id=['patient',\n'visit'].",
     ),
     "SO207": (
         "Two rows of a table have the same id and time",
         "Within a sequence the time puts steps in order; two rows at one time have no order.",
-        "Remove the duplicates or aggregate them; or name a further id column if they belong to different sequences.",
+        "Remove the duplicates or aggregate them; or name a further id column if they belong to different\nsequences.",
     ),
     "SO208": (
         "A table lacks a column",
@@ -110,7 +111,7 @@ _TEXTS = {
     ),
     "SO211": (
         "Offsets or lengths do not describe the values",
-        "Offsets start at 0, never fall and end at the number of steps; lengths lie between 0 and the padded length.",
+        "Offsets start at 0, never fall and end at the number of steps; lengths lie between 0 and the padded\nlength.",
         "Let Sequences.from_list or from_padded compute them.",
     ),
     "SO212": (
@@ -120,7 +121,7 @@ _TEXTS = {
     ),
     "SO213": (
         "This file is no table Sostenuto can read",
-        "Tables are read from Parquet (.parquet), CSV (.csv, .csv.gz) and Arrow/Feather (.arrow, .feather) files.",
+        "Tables are read from Parquet (.parquet), CSV (.csv, .csv.gz) and Arrow/Feather (.arrow, .feather)\nfiles.",
         "Convert the file, or read it with pandas or polars and pass the table.",
     ),
     "SO214": (
@@ -130,14 +131,14 @@ _TEXTS = {
     ),
     "SO301": (
         "The number of initial states does not fit",
-        "An LSTM has two states, h then c; a GRU and a SimpleRNN have one, h; Bidirectional has those of its forward layer,\n"
-        "then those of its backward layer.",
+        "An LSTM has two states, h then c; a GRU and a SimpleRNN have one, h; Bidirectional has those of its\n"
+        "forward layer, then those of its backward layer.",
         "Pass a list in that order, or a dict by name.",
     ),
     "SO302": (
         "An initial state has the wrong shape",
-        "Every state is (batch, units): one row for each row of the batch, never broadcast, because a state belongs to\n"
-        "a sequence.",
+        "Every state is (batch, units): one row for each row of the batch, never broadcast, because a state\n"
+        "belongs to a sequence.",
         "Make one row per sequence; np.repeat says so explicitly where all rows should begin alike.",
     ),
     "SO303": (
@@ -152,13 +153,13 @@ _TEXTS = {
     ),
     "SO401": (
         "Targets do not fit the sequences",
-        "Targets are given per sequence (one entry for each) or per step (one entry for each step of each sequence).",
+        "Targets are given per sequence (one entry for each) or per step (one entry for each step of each\nsequence).",
         "Check that targets come in the same order, or by the same ids, and are cut to the same lengths.",
     ),
     "SO402": (
         "Targets do not fit the model's output",
-        "A layer with return_sequences=True gives an output per step and wants a target per step; without it there is one\n"
-        "output per sequence. Nothing is broadcast for you.",
+        "A layer with return_sequences=True gives an output per step and wants a target per step; without it\n"
+        "there is one output per sequence. Nothing is broadcast for you.",
         "Change return_sequences of the last recurrent layer, or give the other kind of target.",
     ),
     "SO403": (
@@ -168,8 +169,8 @@ _TEXTS = {
     ),
     "SO404": (
         "Weights do not fit the sequences",
-        "Sample weights are one number per sequence or one per step, none below zero; class weights need whole-numbered\n"
-        "classes.",
+        "Sample weights are one number per sequence or one per step, none below zero; class weights need\n"
+        "whole-numbered classes.",
         "Check their number and order.",
     ),
     "SO501": (
@@ -179,8 +180,8 @@ _TEXTS = {
     ),
     "SO502": (
         "A token id lies outside the vocabulary",
-        "An Embedding with input_dim=n knows the ids 0 .. n-1. The JAX backend clamps others silently, TensorFlow on\n"
-        "a GPU gives zeros; both are wrong results.",
+        "An Embedding with input_dim=n knows the ids 0 .. n-1. The JAX backend clamps others silently,\n"
+        "TensorFlow on a GPU gives zeros; both are wrong results.",
         "Make input_dim the largest id + 1, or map rare tokens to one 'unknown' id.",
     ),
     "SO601": (
@@ -190,10 +191,10 @@ _TEXTS = {
     ),
     "SO602": (
         "A layer mixes steps and knows no mask",
-        "Padding would reach the result of real steps, so a sequence would no longer give the same answer alone as in a\n"
-        "batch.",
-        "Use padding='causal' with strides=1 in a Conv1D; give a layer of yours supports_masking = True and a call that\n"
-        "honours mask=; or move it behind the layer that reduces time.",
+        "Padding would reach the result of real steps, so a sequence would no longer give the same answer\n"
+        "alone as in a batch.",
+        "Use padding='causal' with strides=1 in a Conv1D; give a layer of yours supports_masking = True and a\n"
+        "call that honours mask=; or move it behind the layer that reduces time.",
     ),
     "SO603": (
         "The model must be compiled first",
@@ -202,14 +203,14 @@ _TEXTS = {
     ),
     "SO604": (
         "An option that this layer cannot serve",
-        "Sostenuto runs the recurrence with its own kernels. cuDNN is not among them, and an unrolled loop needs the\n"
-        "number of steps when the model is built.",
+        "Sostenuto runs the recurrence with its own kernels. cuDNN is not among them, and an unrolled loop\n"
+        "needs the number of steps when the model is built.",
         "Leave use_cudnn at 'auto'; leave unroll at False, or declare the number of steps in keras.Input.",
     ),
     "SO605": (
         "The model was declared for another number of steps",
-        "A keras.Input with a number of steps fixes the time axis: shorter sequences are padded to it, longer ones do not\n"
-        "fit.",
+        "A keras.Input with a number of steps fixes the time axis: shorter sequences are padded to it, longer\n"
+        "ones do not fit.",
         "Declare keras.Input((None, features)); or cut the sequences first, with chunk or window.",
     ),
     "SO701": (
@@ -220,13 +221,13 @@ _TEXTS = {
     ),
     "SO702": (
         "matplotlib is not installed",
-        "Pictures are drawn with matplotlib, which Sostenuto does not bring along; everything else works without it.",
+        "Pictures are drawn with matplotlib, which Sostenuto does not bring along; everything else works\nwithout it.",
         "pip install 'sostenuto[pictures]'.",
     ),
     "SO801": (
         "There is no model of Sostenuto to read",
-        "A model folder holds model.keras (the network) and sostenuto.json (how a table becomes what the network reads);\n"
-        "'sostenuto fit' writes both, whole or not at all.",
+        "A model folder holds model.keras (the network) and sostenuto.json (how a table becomes what the\n"
+        "network reads); 'sostenuto fit' writes both, whole or not at all.",
         "Check the path; name the folder, not a file in it; train again if a file was lost.",
     ),
     "SO802": (
