@@ -143,39 +143,6 @@ def test_validation_table_of_its_own(home: Path, tmp_path: Path) -> None:
     assert "validate  4 sequences" in found.stdout
 
 
-def test_refit_learns_from_all_sequences(home: Path, tmp_path: Path) -> None:
-    found = run(
-        "fit", home / "engines.parquet", *FIT_ENGINES, "--target", "left", *QUICK, "--refit", "--out", tmp_path / "m"
-    )
-    assert found.exit_code == 0, found.output
-    before = json.loads((home / "engines" / "sostenuto.json").read_text())
-    after = json.loads((tmp_path / "m" / "sostenuto.json").read_text())
-    best = before["training"]["best_epoch"]
-    epochs = "1 epoch" if best == 1 else f"{best} epochs"
-    assert f"refit  on all 10 sequences, {epochs}, all statistics anew" in found.stdout
-    assert (before["training"]["refit"], after["training"]["refit"]) == (False, True)
-    assert after["training"]["sequences"] == 10
-    whole = so.Sequences.from_table(engines(), id="unit", time="cycle", features=["heat", "noise"], target="left")
-    np.testing.assert_allclose(after["recipe"]["mean"], whole.values.mean(axis=0))
-    assert after["recipe"]["target_mean"] == pytest.approx(whole.targets.mean())
-    # The figures stay those of the model that did not see the validation part.
-    assert after["results"]["validation"]["RMSE"] == pytest.approx(before["results"]["validation"]["RMSE"], rel=1e-5)
-
-
-def test_refit_needs_a_part_held_out(home: Path, tmp_path: Path) -> None:
-    command = ["fit", home / "engines.parquet", *FIT_ENGINES, "--target", "left", "--out", tmp_path / "m", "--refit"]
-    found = run(*command, "--validation-share", 0)
-    assert found.exit_code == 2
-    assert found.stderr == (
-        "DataError: These options contradict each other.\n"
-        "  where   option --refit\n"
-        "  got     --refit with --validation-share 0\n"
-        "  wanted  a part of the table that is held out, and then trained on too\n"
-        "  fix     leave --refit out, or give a --validation-share\n"
-        "  more    sostenuto explain SO214\n"
-    )
-
-
 # --- predict, evaluate ---------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ import csv
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,6 @@ def fit(
     out: Path,
     validation: Path | None,
     validation_share: float,
-    refit: bool,
     console: Console,
 ) -> None:
     """Reads a table, trains on it, prints what came of it and writes the model folder.
@@ -66,16 +65,13 @@ def fit(
         out: the folder to write.
         validation: a table of its own to validate on.
         validation_share: the share of sequences to validate on, where there is no such table; 0 for none.
-        refit: train once more on all sequences of the table, for as many epochs as validation found best.
         console: where to print.
     """
     folder.check_writable(out)
-    whole, known = request.read(read_table(path, request.columns))
-    sequences, held_out = whole, None
+    sequences, known = request.read(read_table(path, request.columns))
+    held_out: Sequences | None = None
     if validation is None and validation_share:
-        sequences, held_out = _split(whole, validation_share, settings.seed, known)
-    elif refit:
-        raise _nothing_to_refit(validation)
+        sequences, held_out = _split(sequences, validation_share, settings.seed, known)
     recipe = learnt_from(sequences, **known)
     if validation is not None:
         held_out = recipe.read(read_table(validation, request.columns), with_target=True)
@@ -86,22 +82,13 @@ def fit(
     results = _results(trained)
     columns = ["", *next(iter(results.figures.values()))]
     print_table(console, columns, {part: list(worded(found).values()) for part, found in results.figures.items()})
-    final = trained
-    if refit:
-        words = f"{count(len(whole), 'sequence')}, {count(trained.best_epoch, 'epoch')}, all statistics anew"
-        summary["refit"] = f"on all {words}; the figures are those of the model before"
-        print_rows(console, {"refit": summary["refit"]})
-        console.print()
-        shorter = replace(settings, epochs=trained.best_epoch)
-        final = _train(learnt_from(whole, **known), whole, None, shorter, console)
-        console.print()
     replaced = (out / folder.NOTES).is_file()
     with folder.written_whole(out) as new:
-        _write(new, path, trained, final, results, summary, settings, console)
+        _write(new, path, trained, results, summary, settings, console)
     print_rows(
         console,
         {
-            "trained": "; ".join(_training_in_words(trained, final).values()),
+            "trained": "; ".join(_training_in_words(trained).values()),
             "written": f"{out}/" + (", in place of the model there" if replaced else ""),
         },
     )
@@ -118,17 +105,6 @@ def _train(
         return train(recipe, sequences, held_out, settings, [lines])
     finally:
         lines.close()
-
-
-def _nothing_to_refit(validation: Path | None) -> DataError:
-    return DataError(
-        "These options contradict each other.",
-        code="SO214",
-        where="option --refit",
-        got="--refit with " + ("--validation" if validation is not None else "--validation-share 0"),
-        wanted="a part of the table that is held out, and then trained on too",
-        fix="leave --refit out, or give a --validation-share",
-    )
 
 
 def _split(sequences: Sequences, share: float, seed: int, known: Mapping[str, Any]) -> tuple[Sequences, Sequences]:
@@ -196,7 +172,7 @@ def _results(trained: Trained) -> Results:
 
 
 def _write(
-    new: Path, path: Path, trained: Trained, final: Trained, results: Results, summary: dict[str, str],
+    new: Path, path: Path, trained: Trained, results: Results, summary: dict[str, str],
     settings: Settings, console: Console,
 ) -> None:  # fmt: skip
     history = trained.history
@@ -210,19 +186,18 @@ def _write(
         "command": command,
         "settings": settings.to_json(),
         "training": {
-            "sequences": len(final.train),
-            "steps": final.train.steps,
+            "sequences": len(trained.train),
+            "steps": trained.train.steps,
             "validation_sequences": 0 if trained.validation is None else len(trained.validation),
             "epochs": len(history["loss"]),
             "best_epoch": trained.best_epoch,
-            "refit": final is not trained,
-            "seconds": round(trained.seconds if final is trained else trained.seconds + final.seconds, 1),
+            "seconds": round(trained.seconds, 1),
         },
         "results": results.figures,
     }
-    folder.save(new, final.model, final.recipe, notes)
+    folder.save(new, trained.model, trained.recipe, notes)
     captions = _draw(new, trained, results, console)
-    _report(trained, final, results, summary, captions, command, new)
+    _report(trained, results, summary, captions, command, new)
 
 
 def _draw(new: Path, trained: Trained, results: Results, console: Console) -> dict[str, tuple[str, str]]:
@@ -240,7 +215,12 @@ def _draw(new: Path, trained: Trained, results: Results, console: Console) -> di
         captions[name] = (heading, caption)
 
     curve = pictures.learning_curve(trained.history, trained.best_epoch, recipe.target)
-    keep("learning_curve.png", curve, "Learning curve", "Each epoch on the training and on the validation part.")
+    keep(
+        "learning_curve.png",
+        curve,
+        "Learning curve",
+        "Each epoch on the training part, and on the validation part if there is one.",
+    )
     title = f"{results.shown.capitalize()} part: {count(len(found.truth), 'prediction')}"
     if recipe.labels:
         figure = pictures.confusion(
@@ -262,7 +242,7 @@ def _draw(new: Path, trained: Trained, results: Results, console: Console) -> di
 
 
 def _report(
-    trained: Trained, final: Trained, results: Results, summary: dict[str, str],
+    trained: Trained, results: Results, summary: dict[str, str],
     captions: dict[str, tuple[str, str]], command: str, new: Path,
 ) -> None:  # fmt: skip
     main = worded(results.figures[results.shown])
@@ -279,20 +259,16 @@ def _report(
     report.table("What was learnt from, and how", {name: text.replace("\n", "; ") for name, text in summary.items()})
     report.table(
         "Training",
-        {name: str(value) for name, value in {**_training_in_words(trained, final), **folder.versions()}.items()},
+        {name: str(value) for name, value in {**_training_in_words(trained), **folder.versions()}.items()},
     )
     report.code("The command", command)
     report.save(new / "report.html", "Written by sostenuto fit; this page needs no other file.")
 
 
-def _training_in_words(trained: Trained, final: Trained) -> dict[str, str]:
-    epochs = f"{count(len(trained.history['loss']), 'epoch')}, the weights of epoch {trained.best_epoch} kept"
-    seconds = trained.seconds
-    if final is not trained:
-        epochs = f"{count(len(trained.history['loss']), 'epoch')}, epoch {trained.best_epoch} best; then refit"
-        seconds += final.seconds
+def _training_in_words(trained: Trained) -> dict[str, str]:
+    epochs = count(len(trained.history["loss"]), "epoch")
     return {
-        "epochs": epochs,
-        "time": f"{seconds:.0f} s",
+        "epochs": f"{epochs}, the weights of epoch {trained.best_epoch} kept",
+        "time": f"{trained.seconds:.0f} s",
         "parameters": f"{trained.model.count_params():,} parameters",
     }

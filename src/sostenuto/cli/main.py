@@ -121,21 +121,13 @@ def fit(
             min=0.0, max=0.9, help="Else: share of sequences held out; 0 for none.", rich_help_panel=_TRAINING
         ),
     ] = 0.2,
-    refit: Annotated[
-        bool,
-        typer.Option(
-            "--refit",
-            help="Then train anew on all sequences, for as many epochs as were best.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = False,
     units: Annotated[int, typer.Option(min=1, help="Units of each layer.", rich_help_panel=_NETWORK)] = 64,
     layers: Annotated[int, typer.Option(min=1, help="Recurrent layers.", rich_help_panel=_NETWORK)] = 2,
     cell: Annotated[Cell, typer.Option(help="Kind of layer.", rich_help_panel=_NETWORK)] = Cell.lstm,
     dropout: Annotated[
         float, typer.Option(min=0.0, max=0.9, help="After each recurrent layer.", rich_help_panel=_NETWORK)
     ] = 0.2,
-    epochs: Annotated[int, typer.Option(min=1, help="At most.", rich_help_panel=_TRAINING)] = 100,
+    epochs: Annotated[int, typer.Option(min=1, help="At most.", rich_help_panel=_TRAINING)] = 60,
     batch_size: Annotated[int, typer.Option(min=1, help="Sequences in a batch.", rich_help_panel=_TRAINING)] = 8,
     learning_rate: Annotated[
         float, typer.Option(min=0.0, help="Of Adam; falls along a cosine.", rich_help_panel=_TRAINING)
@@ -158,7 +150,7 @@ def fit(
     )
     settings = Settings(units, layers, cell.value, dropout, epochs, batch_size, learning_rate, patience, seed)
     with explained(traceback):
-        fitting.fit(table, request, settings, out, validation, validation_share, refit, console())
+        fitting.fit(table, request, settings, out, validation, validation_share, console())
 
 
 @app.command()

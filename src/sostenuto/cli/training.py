@@ -37,7 +37,7 @@ class Settings:
     layers: int = 2
     cell: str = "lstm"
     dropout: float = 0.2
-    epochs: int = 100
+    epochs: int = 60
     batch_size: int = 8
     learning_rate: float = 0.003
     patience: int = 15
