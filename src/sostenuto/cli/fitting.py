@@ -16,6 +16,7 @@ from rich.console import Console
 
 from sostenuto.cli import folder
 from sostenuto.cli.console import print_rows, print_table, worded
+from sostenuto.cli.folds import train_folds
 from sostenuto.cli.progress import EpochLines
 from sostenuto.cli.recipe import Recipe, learnt_from
 from sostenuto.cli.report import Report
@@ -54,6 +55,7 @@ def fit(
     out: Path,
     validation: Path | None,
     validation_share: float,
+    folds: int,
     console: Console,
 ) -> None:
     """Reads a table, trains on it, prints what came of it and writes the model folder.
@@ -65,20 +67,23 @@ def fit(
         out: the folder to write.
         validation: a table of its own to validate on.
         validation_share: the share of sequences to validate on, where there is no such table; 0 for none.
+        folds: 0, or how many networks to train, each validated on another share, and to average.
         console: where to print.
     """
     folder.check_writable(out)
     sequences, known = request.read(read_table(path, request.columns))
     held_out: Sequences | None = None
-    if validation is None and validation_share:
+    if folds:
+        _check_folds(folds, len(sequences), validation)
+    elif validation is None and validation_share:
         sequences, held_out = _split(sequences, validation_share, settings.seed, known)
     recipe = learnt_from(sequences, **known)
     if validation is not None:
         held_out = recipe.read(read_table(validation, request.columns), with_target=True)
-    summary = _summary(path, recipe, sequences, held_out, settings)
+    summary = _summary(path, recipe, sequences, held_out, settings, folds)
     print_rows(console, summary)
     console.print()
-    trained = _train(recipe, sequences, held_out, settings, console)
+    trained = _train(recipe, sequences, held_out, settings, folds, console)
     results = _results(trained)
     columns = ["", *next(iter(results.figures.values()))]
     print_table(console, columns, {part: list(worded(found).values()) for part, found in results.figures.items()})
@@ -98,13 +103,49 @@ def fit(
 
 
 def _train(
-    recipe: Recipe, sequences: Sequences, held_out: Sequences | None, settings: Settings, console: Console
+    recipe: Recipe, sequences: Sequences, held_out: Sequences | None, settings: Settings, folds: int, console: Console
 ) -> Trained:
-    lines = EpochLines(console, None if recipe.labels else recipe.target_std)
+    shown: list[EpochLines] = []
+
+    def lines(fold: int = 0) -> list[Any]:
+        if fold:
+            _close(shown)
+            console.print(f"fold {fold} of {folds}")
+        shown.append(EpochLines(console, None if recipe.labels else recipe.target_std))
+        return shown[-1:]
+
     try:
-        return train(recipe, sequences, held_out, settings, [lines])
+        if folds:
+            return train_folds(recipe, sequences, folds, settings, lines)
+        return train(recipe, sequences, held_out, settings, lines())
     finally:
+        _close(shown)
+
+
+def _close(shown: list[EpochLines]) -> None:
+    for lines in shown[-1:]:
         lines.close()
+
+
+def _check_folds(folds: int, number: int, validation: Path | None) -> None:
+    if validation is not None:
+        raise DataError(
+            "These options contradict each other.",
+            code="SO214",
+            where="options --folds and --validation",
+            got="both",
+            wanted="one of them: with folds, each network holds out another part of the table",
+            fix="leave one of them out",
+        )
+    if not 2 <= folds <= number:
+        raise DataError(
+            "The table cannot be cut into so many folds.",
+            code="SO214",
+            where="option --folds",
+            got=f"--folds {folds} for {count(number, 'sequence')}",
+            wanted=f"from 2 to {number}, for whole sequences are held out" if number > 1 else "at least 2 sequences",
+            fix="choose another number, 5 is usual",
+        )
 
 
 def _split(sequences: Sequences, share: float, seed: int, known: Mapping[str, Any]) -> tuple[Sequences, Sequences]:
@@ -124,7 +165,7 @@ def _split(sequences: Sequences, share: float, seed: int, known: Mapping[str, An
 
 
 def _summary(
-    path: Path, recipe: Recipe, sequences: Sequences, held_out: Sequences | None, settings: Settings
+    path: Path, recipe: Recipe, sequences: Sequences, held_out: Sequences | None, settings: Settings, folds: int
 ) -> dict[str, str]:
     def size(part: Sequences) -> str:
         return f"{count(len(part), 'sequence')}, {count(part.steps, 'step')}"
@@ -142,10 +183,15 @@ def _summary(
     if recipe.labels:
         target += f"\n{count(len(recipe.labels), 'class', 'classes')}: {some(recipe.labels, 10)}"
     network = f"{settings.layers} x {settings.cell.upper()} of {settings.units} units, dropout {settings.dropout:g}"
+    if folds:
+        network = f"the mean of {folds}, each {network}"
+        validate = f"{folds} folds: each network holds out another {100 / folds:.0f}% of the sequences"
+    else:
+        validate = size(held_out) if held_out is not None else "none: all epochs are trained, the last is kept"
     return {
         "table": path.name,
         "train": size(sequences),
-        "validate": size(held_out) if held_out is not None else "none: all epochs are trained, the last is kept",
+        "validate": validate,
         "features": features,
         "target": target,
         "network": f"{network}, seed {settings.seed}, Keras on {keras.backend.backend()}",
@@ -163,6 +209,10 @@ def _results(trained: Trained) -> Results:
     for name, part in parts.items():
         answers = answers_of(trained.model, recipe, part)
         truth = part.targets if recipe.labels else recipe.capped(np.asarray(part.targets))
+        comparison = compare(recipe, answers, part, "all", truth)
+        figures[name] = comparison.figures()
+    if trained.held_out is not None:
+        name, answers = "held out", trained.held_out
         comparison = compare(recipe, answers, part, "all", truth)
         figures[name] = comparison.figures()
     shown = name
@@ -266,9 +316,11 @@ def _report(
 
 
 def _training_in_words(trained: Trained) -> dict[str, str]:
-    epochs = count(len(trained.history["loss"]), "epoch")
+    epochs = f"{count(len(trained.history['loss']), 'epoch')}, the weights of epoch {trained.best_epoch} kept"
+    if trained.networks > 1:
+        epochs = f"{trained.networks} networks, each with the weights of its best epoch"
     return {
-        "epochs": f"{epochs}, the weights of epoch {trained.best_epoch} kept",
+        "epochs": epochs,
         "time": f"{trained.seconds:.0f} s",
         "parameters": f"{trained.model.count_params():,} parameters",
     }

@@ -121,6 +121,14 @@ def fit(
             min=0.0, max=0.9, help="Else: share of sequences held out; 0 for none.", rich_help_panel=_TRAINING
         ),
     ] = 0.2,
+    folds: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Train so many networks, each holding out another share, and average them.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = 0,
     units: Annotated[int, typer.Option(min=1, help="Units of each layer.", rich_help_panel=_NETWORK)] = 64,
     layers: Annotated[int, typer.Option(min=1, help="Recurrent layers.", rich_help_panel=_NETWORK)] = 2,
     cell: Annotated[Cell, typer.Option(help="Kind of layer.", rich_help_panel=_NETWORK)] = Cell.lstm,
@@ -134,7 +142,7 @@ def fit(
     ] = 0.003,
     patience: Annotated[
         int, typer.Option(min=1, help="Epochs without a better validation loss.", rich_help_panel=_TRAINING)
-    ] = 15,
+    ] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, split, shuffling.", rich_help_panel=_TRAINING)] = 0,
     out: Annotated[Path, typer.Option(help="Folder to write the model to.", rich_help_panel=_RESULT)] = Path("model"),
     traceback: Traceback = False,
@@ -150,7 +158,7 @@ def fit(
     )
     settings = Settings(units, layers, cell.value, dropout, epochs, batch_size, learning_rate, patience, seed)
     with explained(traceback):
-        fitting.fit(table, request, settings, out, validation, validation_share, console())
+        fitting.fit(table, request, settings, out, validation, validation_share, folds, console())
 
 
 @app.command()

@@ -40,7 +40,7 @@ class Settings:
     epochs: int = 60
     batch_size: int = 8
     learning_rate: float = 0.003
-    patience: int = 15
+    patience: int = 20
     seed: int = 0
 
     def to_json(self) -> dict[str, Any]:
@@ -60,6 +60,8 @@ class Trained:
         history: loss and metric of each epoch by name, as Keras names them; ``rmse`` in units of the target.
         best_epoch: the epoch whose weights were kept, counted from 1.
         seconds: time spent in training.
+        held_out: with folds, the answers to ``train`` of the networks that did not see it; else None.
+        networks: how many networks the model averages.
     """
 
     model: Any
@@ -69,6 +71,8 @@ class Trained:
     history: dict[str, list[float]]
     best_epoch: int
     seconds: float
+    held_out: np.ndarray | None = None
+    networks: int = 1
 
 
 def network(recipe: Recipe, settings: Settings, batches: int) -> SequenceModel:
@@ -96,7 +100,11 @@ def network(recipe: Recipe, settings: Settings, batches: int) -> SequenceModel:
         layers.append(keras.layers.Dense(len(recipe.labels), activation="softmax", name="answer"))
     else:
         layers.append(keras.layers.Dense(1, name="answer"))
-    model = SequenceModel(layers, name="network")
+    return compiled(SequenceModel(layers, name="network"), recipe, settings, batches)
+
+
+def compiled(model: SequenceModel, recipe: Recipe, settings: Settings, batches: int) -> SequenceModel:
+    """The model with loss and optimizer; arguments as for ``network``."""
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.epochs * batches)
     # Sequences are long and their gradients may be too: one bad batch must not undo the epochs before it.
     optimizer = keras.optimizers.Adam(rate, clipnorm=1.0)

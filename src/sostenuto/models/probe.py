@@ -31,6 +31,12 @@ _STEP_BY_STEP = (
     keras.layers.LayerNormalization,
     keras.layers.Normalization,
     keras.layers.Rescaling,
+    keras.layers.Add,
+    keras.layers.Subtract,
+    keras.layers.Multiply,
+    keras.layers.Average,
+    keras.layers.Maximum,
+    keras.layers.Minimum,
     Recurrent,
     Bidirectional,
 )
