@@ -1,7 +1,7 @@
 """Trains one network per fold, each validated on sequences that it did not see, and averages their answers.
 
-One split wastes what it holds out and hangs on which sequences these are. Of K networks each holds out another K-th: all
-sequences teach, all are judged by a network that did not see them, and the mean is steadier than any of the networks.
+One split wastes what it holds out and hangs on which sequences these are. Of K networks each holds out another K-th:
+all sequences teach, all are judged by a network that did not see them, and the mean is steadier than any one network.
 """
 
 from __future__ import annotations
