@@ -1,5 +1,5 @@
 # Every target makes the project's own .venv first, where it is not there yet: `make test` on a fresh machine is enough.
-# Needed: make, Python 3.11 or newer, a C++ compiler.
+# Needed: make and Python 3.11 or newer.
 
 PYTHON := .venv/bin/python
 DEV := .venv/.installed-dev
