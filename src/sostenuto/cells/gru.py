@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sostenuto.cells.gates import Weights, multiply, split
+from sostenuto.cells.gates import Weights, add_product, multiply, split
 
 GATES = ("z", "r", "h")
 STATES = ("h",)
@@ -35,9 +35,8 @@ def advance(cell: Any, weights: Weights, projected: Any, states: list[Any], drop
     (h,) = states
     units = cell.units
     if cell.reset_after:
-        recurrent = multiply(h, weights.recurrent_kernel, dropout_masks, len(GATES))
-        if weights.bias is not None:
-            recurrent = recurrent + weights.bias[1]
+        bias = 0.0 if weights.bias is None else weights.bias[1]
+        recurrent = add_product(bias, h, weights.recurrent_kernel, dropout_masks, len(GATES))
         recurrent_z, recurrent_r, recurrent_h = split(recurrent, len(GATES))
     else:
         mask_h = dropout_masks[2] if dropout_masks is not None else None

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sostenuto.cells.gates import Weights, multiply, split
+from sostenuto.cells.gates import Weights, add_product, multiply, split
 
 GATES = ("i", "f", "c", "o")
 STATES = ("h", "c")
@@ -31,7 +31,7 @@ def project(cell: Any, weights: Weights, inputs: Any, dropout_masks: Any = None)
 def advance(cell: Any, weights: Weights, projected: Any, states: list[Any], dropout_masks: Any = None) -> list[Any]:
     """One step: projected input (B, 4U) and states [h, c] (B, U) each -> new states [h, c]; h is the output."""
     h, c = states
-    gates = projected + multiply(h, weights.recurrent_kernel, dropout_masks, len(GATES))
+    gates = add_product(projected, h, weights.recurrent_kernel, dropout_masks, len(GATES))
     i, f, g, o = split(gates, len(GATES))
     c = cell.recurrent_activation(f) * c + cell.recurrent_activation(i) * cell.activation(g)
     h = cell.recurrent_activation(o) * cell.activation(c)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sostenuto.cells.gates import Weights, multiply
+from sostenuto.cells.gates import Weights, add_product, multiply
 
 GATES = ("h",)
 STATES = ("h",)
@@ -22,5 +22,5 @@ def project(cell: Any, weights: Weights, inputs: Any, dropout_masks: Any = None)
 def advance(cell: Any, weights: Weights, projected: Any, states: list[Any], dropout_masks: Any = None) -> list[Any]:
     """One step: projected input (B, U) and states [h] (B, U) -> new states [h]; h is the output."""
     (h,) = states
-    total = projected + multiply(h, weights.recurrent_kernel, dropout_masks, len(GATES))
+    total = add_product(projected, h, weights.recurrent_kernel, dropout_masks, len(GATES))
     return [cell.activation(total) if cell.activation is not None else total]
