@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -87,3 +88,16 @@ def test_every_code_has_a_page_and_every_page_a_use():
             used |= set(CODES.findall(path.read_text()))
     assert used - set(PAGES) == set()
     assert set(PAGES) - used == set()
+
+
+def test_every_error_says_where_got_wanted_and_fix():
+    lacking = []
+    for path in PACKAGE.rglob("*.py"):
+        if path.name == "reference.py":  # raised to developers, in tests only
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            named = {keyword.arg for keyword in node.keywords} if isinstance(node, ast.Call) else set()
+            if "code" in named and isinstance(node.func, ast.Name) and node.func.id.endswith(("Error", "error")):
+                missing = {"where", "got", "wanted", "fix"} - named
+                lacking += [f"{path.name}:{node.lineno} {sorted(missing)}"] if missing else []
+    assert lacking == []

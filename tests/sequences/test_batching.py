@@ -88,6 +88,7 @@ def test_padding_never_cuts():
             call()
         assert str(caught.value) == (
             "Padding never cuts a sequence.\n"
+            "  where   argument 'length'\n"
             "  got     length=2\n"
             "  wanted  at least 3, the length of the longest sequence\n"
             "  fix     leave length= out, or cut the sequences first with chunk or window\n"

@@ -127,6 +127,7 @@ def test_unknown_id_names_near_ones(sequences):
         many["engin-2"]
     assert str(caught.value) == (
         "There is no sequence 'engin-2'.\n"
+        "  where   the ids of the collection\n"
         "  got     'engin-2' (str)\n"
         "  wanted  one of the 3 ids: 'engine-1', 'engine-2', 'pump'\n"
         "  fix     near ones: 'engine-1', 'engine-2'\n"
@@ -156,6 +157,7 @@ def test_offsets_that_do_not_describe_the_values(offsets, got):
         Sequences(np.zeros((3, 1)), offsets)
     assert str(caught.value) == (
         "These offsets do not describe the values.\n"
+        "  where   argument 'offsets'\n"
         f"  got     {got}\n"
         "  wanted  integers that start at 0, never fall and end at 3\n"
         "  fix     let from_list or from_padded compute them\n"

@@ -100,6 +100,7 @@ def test_without_matplotlib(sequences, monkeypatch):
         sequences.describe().save("p.png")
     assert str(caught.value) == (
         "The picture needs matplotlib.\n"
+        "  where   describe().figure() or .save()\n"
         "  got     no matplotlib in this environment\n"
         "  wanted  matplotlib 3.9 or newer\n"
         "  fix     pip install 'sostenuto[pictures]'; print(sequences.describe()) works without\n"

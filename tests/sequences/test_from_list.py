@@ -143,6 +143,7 @@ def test_two_axes_could_be_one_sequence_or_many():
         Sequences.of(np.zeros((3, 4), "float32"))
     assert str(caught.value) == (
         "This could be one sequence or many.\n"
+        "  where   argument 'data'\n"
         "  got     (3, 4) float32: (batch, time) or (time, features)\n"
         "  wanted  a list of sequences, or an array (batch, time, features)\n"
         "  fix     many series of one feature: Sequences.from_list(data[..., None])\n"
@@ -165,6 +166,7 @@ def test_repeated_ids_are_named():
         Sequences.from_list([[1], [2], [3]], ids=np.array([4, 4, 5]))
     assert str(caught.value) == (
         "Two sequences have the same id.\n"
+        "  where   the ids\n"
         "  got     more than one sequence under 4\n"
         "  wanted  one sequence per id\n"
         "  fix     make the ids unique, or add what tells the sequences apart: (id, visit)\n"
@@ -183,6 +185,7 @@ def test_options_are_checked():
         Sequences.from_list([[1]], layout="channel_first")
     assert str(caught.value) == (
         "layout='channel_first' is not on offer.\n"
+        "  where   argument 'layout'\n"
         "  got     'channel_first'\n"
         "  wanted  'channels_last' or 'channels_first'\n"
         "  fix     write layout='channels_first'\n"

@@ -222,6 +222,7 @@ def test_missing_columns_with_near_names():
         Sequences.from_table(TABLE, id="Unit", features=["speeds", "zzz"])
     assert str(caught.value) == (
         "The table lacks 3 columns.\n"
+        "  where   the columns of the table\n"
         "  got     id='Unit'; near ones: 'unit'\n"
         "          features='speeds'; near ones: 'speed'\n"
         "          features='zzz'\n"
@@ -251,7 +252,9 @@ def test_columns_that_hold_no_numbers():
         Sequences.from_table(TABLE, id="unit", time="name")
     with pytest.raises(ColumnError, match="No column is left for features"):
         Sequences.from_table(TABLE[["unit", "name"]], id="unit")
-    with pytest.raises(ColumnError, match=r"Two columns have the same name.\n  got     'unit', 'cycle', 'speed'"):
+    with pytest.raises(
+        ColumnError, match=r"the same name.\n  where   the columns of the table\n  got     'unit', 'cycle'"
+    ):
         Sequences.from_table(pd.concat([TABLE, TABLE], axis=1), id="unit")
 
 

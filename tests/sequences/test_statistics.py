@@ -83,6 +83,7 @@ def test_statistics_of_other_features():
         one.standardised(other.statistics())
     assert str(caught.value) == (
         "These statistics are of other features.\n"
+        "  where   argument 'statistics'\n"
         "  got     statistics of 'y' for values (2, 1) int64\n"
         "  wanted  statistics of 'x'\n"
         "  fix     use the statistics of sequences with the same features in the same order\n"

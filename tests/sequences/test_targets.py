@@ -38,6 +38,7 @@ def test_two_readings_are_refused_until_one_is_chosen(data):
     length = len(data[0])
     assert str(caught.value) == (
         "These targets could be meant per step or per sequence.\n"
+        "  where   targets -> sequences\n"
         f"  got     ({len(data)}, {length}) int64 for {len(data)} sequence{'s' * (len(data) > 1)}"
         f" of {length} step{'s' * (length > 1)} each\n"
         "  wanted  one reading\n"
@@ -79,6 +80,7 @@ def test_a_number_that_does_not_fit():
         Sequences.from_list(UNEVEN, targets=[1, 2, 3])
     assert str(caught.value) == (
         "The targets do not fit the sequences.\n"
+        "  where   targets -> sequences\n"
         "  got     (3,) int64\n"
         "  wanted  2 entries, one per sequence\n"
         "          or one entry per sequence with one number per step of it (4 steps in all)\n"

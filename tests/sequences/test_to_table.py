@@ -60,6 +60,7 @@ def test_refused():
         sequences.to_table()
     assert str(caught.value) == (
         "Two columns would have the same name.\n"
+        "  where   to_table\n"
         "  got     'step'\n"
         "  wanted  one column for each name\n"
         "  fix     rename them: to_table(id=..., step=...), or other features or target_names\n"

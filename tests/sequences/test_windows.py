@@ -75,8 +75,10 @@ def test_lengths_are_whole_numbers(length):
             call(length)
         assert str(caught.value) == (
             f"length={length!r} cannot be meant.\n"
+            "  where   argument 'length'\n"
             f"  got     {length!r}\n"
             "  wanted  a whole number from 1 on\n"
+            "  fix     choose a whole number of at least 1\n"
             "  more    sostenuto explain SO214"
         )
 
@@ -86,6 +88,7 @@ def test_no_window_left():
         Sequences.from_list([[1], [2, 3]]).window(4, drop_shorter=True)
     assert str(caught.value) == (
         "No window is left.\n"
+        "  where   argument 'length' of window\n"
         "  got     sequences of at most 2 steps\n"
         "  wanted  at least 4 steps for a window\n"
         "  fix     use shorter windows, or drop_shorter=False\n"

@@ -154,6 +154,7 @@ def _split(sequences: Sequences, share: float, seed: int, known: Mapping[str, An
         raise DataError(
             "One sequence cannot be split into a part to train and a part to validate.",
             code="SO210",
+            where="option --validation-share",
             got=count(number, "sequence"),
             wanted="at least 2, for whole sequences are held out",
             fix="check --id; or --validation-share 0 trains without validation, --validation names a table for it",

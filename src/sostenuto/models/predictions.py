@@ -40,6 +40,7 @@ class Predictions(Mapping[Any, np.ndarray]):
             raise UnknownIdError(
                 f"There is no prediction for {name!r}.",
                 code="SO212",
+                where="the predictions",
                 got=f"{name!r} ({type(name).__name__})",
                 wanted=f"one of the {count(len(self), 'id')}: {some(self.ids, 3)}",
                 fix=f"near ones: {', '.join(near)}" if near else "predictions.ids lists them",

@@ -72,6 +72,7 @@ def to_padded(self: Sequences, length: int | None = None, side: str = "right", f
         raise DataTypeError(
             "The fill value does not fit the values.",
             code="SO204",
+            where="argument 'fill'",
             got=f"fill={fill!r}" if isinstance(fill, int | float | str | None) else f"fill={shape_of(fill)}",
             wanted=f"a number that {self.dtype.name} can hold",
             fix="use another fill, or astype first",
@@ -134,6 +135,7 @@ def padded_length(lengths: np.ndarray, length: int | None) -> int:
         raise DataError(
             "Padding never cuts a sequence.",
             code="SO211",
+            where="argument 'length'",
             got=f"length={length}",
             wanted=f"at least {longest}, the length of the longest sequence",
             fix="leave length= out, or cut the sequences first with chunk or window",

@@ -100,6 +100,7 @@ def _checked_bounds(groups: Any) -> np.ndarray:
         raise DataError(
             "These are no bounds of groups.",
             code="SO214",
+            where="argument 'groups'",
             got=shape_of(groups),
             wanted="whole numbers that rise, each the greatest length of its group",
             fix="sequences.bucket(8) chooses good bounds",

@@ -39,6 +39,7 @@ def map_sequences(self: Sequences, function: Callable[[np.ndarray], Any], featur
             raise DataError(
                 "Sequences disagree about the number of features.",
                 code="SO203",
+                fix="return the same features for every sequence",
                 where=f"the function's result for sequences[{name!r}]",
                 got=count(found.shape[1], "feature"),
                 wanted=f"{count(new[0].shape[1], 'feature')}, as in the first sequence",
@@ -122,6 +123,7 @@ def astype(self: Sequences, dtype: Any) -> Sequences:
         raise DataTypeError(
             "This dtype cannot hold the values.",
             code="SO204",
+            where="argument 'dtype' of astype",
             got=f"{wanted.name} for values {shape_of(self.values)}",
             wanted="a dtype of integers or floats that holds every value",
             fix="round or scale the values first with map_steps",
@@ -168,7 +170,14 @@ def concatenate(cls: type[Sequences], collections: Iterable[Sequences]) -> Seque
                 "targets of a step or sequence", "SO401", part.targets.shape[1:], parts[0].targets.shape[1:], position
             )
     if not parts:
-        raise DataError("There is nothing to join.", code="SO210", got="no collections", wanted="at least one")
+        raise DataError(
+            "There is nothing to join.",
+            code="SO210",
+            where="argument 'collections' of concatenate",
+            fix="pass at least one collection of sequences",
+            got="no collections",
+            wanted="at least one",
+        )
     ids = [name for part in parts for name in part.ids]
     return parts[0].derive(
         values=np.concatenate([part.values for part in parts]),

@@ -22,6 +22,7 @@ def check_option(name: str, value: Any, choices: Collection[Any]) -> None:
     raise DataError(
         f"{name}={value!r} is not on offer.",
         code="SO214",
+        where=f"argument '{name}'",
         got=repr(value),
         wanted=" or ".join(repr(choice) for choice in choices),
         fix=f"write {name}={near[0]!r}" if near else "use one of those listed",
@@ -33,7 +34,14 @@ def check_count(name: str, value: Any, least: int = 1) -> int:
     if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least:
         return int(value)
     got = repr(value) if isinstance(value, int | float | str | None) else shape_of(value)
-    raise DataError(f"{name}={got} cannot be meant.", code="SO214", got=got, wanted=f"a whole number from {least} on")
+    raise DataError(
+        f"{name}={got} cannot be meant.",
+        code="SO214",
+        where=f"argument '{name}'",
+        fix=f"choose a whole number of at least {least}",
+        got=got,
+        wanted=f"a whole number from {least} on",
+    )
 
 
 def to_numpy(data: Any) -> Any:
@@ -135,6 +143,7 @@ def feature_names(names: Any, number: int) -> tuple[str, ...]:
         raise DataError(
             "The names of features do not fit.",
             code="SO203",
+            where="argument 'features'",
             got=f"{count(len(found), 'name')}, {len(set(found))} of them different",
             wanted=f"{count(number, 'different name')}, one per feature",
             fix="give one name per feature, or leave features= out",
@@ -161,6 +170,7 @@ def id_array(ids: Any, number: int, noun: str = "sequence") -> np.ndarray:
         raise DataError(
             "The number of ids does not fit.",
             code="SO211",
+            where="argument 'ids'",
             got=count(len(array), "id"),
             wanted=f"{number:,}, one per {noun}",
             fix="give one id per sequence, in the same order, or leave ids= out",
@@ -169,6 +179,7 @@ def id_array(ids: Any, number: int, noun: str = "sequence") -> np.ndarray:
         raise DataError(
             "Two sequences have the same id.",
             code="SO206",
+            where="the ids",
             got=f"more than one sequence under {some(repeated)}",
             wanted="one sequence per id",
             fix="make the ids unique, or add what tells the sequences apart: (id, visit)",
@@ -301,6 +312,7 @@ def check_offsets(offsets: Any, steps: int) -> np.ndarray:
         raise DataError(
             "These offsets do not describe the values.",
             code="SO211",
+            where="argument 'offsets'",
             got=f"offsets {shape_of(offsets)} for {count(steps, 'step')}",
             wanted=f"integers that start at 0, never fall and end at {steps}",
             fix="let from_list or from_padded compute them",

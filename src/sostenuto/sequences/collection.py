@@ -95,6 +95,7 @@ class Sequences:
             raise DataTypeError(
                 "These are no flat values.",
                 code="SO202",
+                where="argument 'values'",
                 got=shape_of(values),
                 wanted="integers or floats (steps of all sequences, features)",
                 fix="use Sequences.from_list, from_table, from_padded or from_arrow",
@@ -234,6 +235,7 @@ class Sequences:
         raise UnknownIdError(
             f"There is no sequence {name!r}.",
             code="SO212",
+            where="the ids of the collection",
             got=f"{name!r} ({type(name).__name__})",
             wanted=f"one of the {count(len(self), 'id')}" + (f": {some(self.ids, 3)}" if len(self) else ""),
             fix=f"near ones: {some(others)}" if others else "sequences.ids lists them",
@@ -250,6 +252,7 @@ class Sequences:
             raise DataTypeError(
                 "These are no positions of sequences.",
                 code="SO201",
+                where="argument 'indices'",
                 got=shape_of(indices),
                 wanted="whole numbers in one row",
                 fix="use select(ids) to take sequences by id",
@@ -259,6 +262,7 @@ class Sequences:
             raise UnknownIdError(
                 "There is no sequence at this position.",
                 code="SO212",
+                where="argument 'indices'",
                 got=f"position {some(outside.tolist(), 3)}",
                 wanted=f"positions from 0 to {len(self) - 1}",
                 fix="use select(ids) to take sequences by id",

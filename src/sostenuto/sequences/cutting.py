@@ -99,6 +99,8 @@ def split(
         raise DataError(
             "by= and stratify= cannot be had together.",
             code="SO214",
+            where="arguments 'by' and 'stratify' of split",
+            fix="leave one of them out",
             got="by= and stratify=",
             wanted="one of the two",
         )
@@ -134,6 +136,7 @@ def _shares(fractions: tuple[float, ...]) -> list[float]:
         raise DataError(
             "These fractions do not make parts.",
             code="SO214",
+            where="argument 'fractions' of split",
             got=", ".join(repr(share) if isinstance(share, int | float) else shape_of(share) for share in fractions)
             or "none",
             wanted="numbers between 0 and 1 that add up to 1 at most",
@@ -158,6 +161,7 @@ def _strata(self: Sequences, stratify: Any) -> np.ndarray:
             raise TargetError(
                 "There are no targets per sequence to stratify by.",
                 code="SO401",
+                where="argument 'stratify' of split",
                 got="no targets" if self.targets is None else "targets per step",
                 wanted="one target per sequence",
                 fix="pass stratify=labels, one label per sequence",
@@ -169,6 +173,7 @@ def _strata(self: Sequences, stratify: Any) -> np.ndarray:
             raise TargetError(
                 "The labels to stratify by do not fit the sequences.",
                 code="SO401",
+                where="argument 'stratify' of split",
                 got=shape_of(stratify),
                 wanted=f"{len(self):,} labels, one per sequence",
                 fix="give one label per sequence, in order",

@@ -106,6 +106,7 @@ class Description:
             raise BackendError(
                 "The picture needs matplotlib.",
                 code="SO702",
+                where="describe().figure() or .save()",
                 got="no matplotlib in this environment",
                 wanted="matplotlib 3.9 or newer",
                 fix="pip install 'sostenuto[pictures]'; print(sequences.describe()) works without",

@@ -84,6 +84,7 @@ def from_arrow(
         raise ColumnError(
             "No column holds lists.",
             code="SO208",
+            where="the columns of the table",
             got=", ".join(f"{name!r} ({column.type})" for name, column in list(columns.items())[:8]),
             wanted="a column of lists of numbers, each row one sequence",
             fix="if each row is one step, use Sequences.from_table",
@@ -245,6 +246,7 @@ def _ids(columns: list[pa.ChunkedArray]) -> Any:
             raise DataError(
                 "Some rows have no id.",
                 code="SO205",
+                where="the column of ids",
                 got=count(column.null_count, "row without an id", "rows without an id"),
                 wanted="an id in every row",
                 fix="drop these rows, or fill their ids",
@@ -275,6 +277,7 @@ def _aligned(
         raise TargetError(
             f"Several columns of {noun} must hold numbers, not lists.",
             code=code,
+            where=f"the columns of {noun}",
             got=", ".join(f"{name!r} ({column.type})" for name, column in zip(names, columns, strict=True)),
             wanted="one column of lists, or several of numbers",
             fix="put the numbers of a step in one column, as lists in lists",

@@ -124,6 +124,7 @@ def _entries(data: Any, ids: Any) -> tuple[np.ndarray | list[Any], Any]:
             raise DataTypeError(
                 "A dict brings its own ids.",
                 code="SO201",
+                where="argument 'ids'",
                 got=f"{shape_of(data)} and ids=",
                 wanted="one of the two",
                 fix="leave ids= out, or pass list(data.values())",
@@ -148,6 +149,7 @@ def _entries(data: Any, ids: Any) -> tuple[np.ndarray | list[Any], Any]:
     raise DataError(
         "An array of sequences has three axes.",
         code="SO202",
+        where="argument 'data'",
         got=shape_of(data),
         wanted="(batch, time, features)",
         fix="put everything that belongs to a step in the last axis with reshape",
@@ -158,6 +160,7 @@ def _unclear(data: Any, what: str, fix: str) -> DataTypeError:
     return DataTypeError(
         "This could be one sequence or many.",
         code="SO201",
+        where="argument 'data'",
         got=f"{shape_of(data)}: {what}",
         wanted="a list of sequences, or an array (batch, time, features)",
         fix=fix,
@@ -182,6 +185,7 @@ def _refuse_others(data: Any) -> None:
     raise DataTypeError(
         "This cannot be read as sequences.",
         code="SO201",
+        where="argument 'data'",
         got=type(data).__name__,
         wanted="a list or dict of arrays, or an array (batch, time, features)",
         fix=fix,

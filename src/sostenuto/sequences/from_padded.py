@@ -78,6 +78,7 @@ def from_padded(
         raise DataError(
             "A padded array has three axes.",
             code="SO202",
+            where="argument 'values'",
             got=shape_of(values),
             wanted="(batch, time, features), or (batch, time) for one feature",
             fix="reshape it; one sequence alone needs no padding: Sequences.from_list([values])",
@@ -103,6 +104,7 @@ def _real_steps(array: np.ndarray, lengths: Any, mask: Any) -> np.ndarray:
         raise DataError(
             "Lengths and a mask say the same thing twice.",
             code="SO211",
+            where="arguments 'lengths' and 'mask'",
             got="lengths= and mask=",
             wanted="one of the two",
             fix="leave lengths= out if the mask has holes, otherwise the mask",
@@ -113,6 +115,7 @@ def _real_steps(array: np.ndarray, lengths: Any, mask: Any) -> np.ndarray:
             raise DataError(
                 "This mask does not fit the values.",
                 code="SO211",
+                where="argument 'mask'",
                 got=shape_of(mask),
                 wanted=f"({rows}, {steps}) of true and false, one for each step",
                 fix="a mask has one entry per row and step, none per feature",
@@ -130,6 +133,7 @@ def _real_steps(array: np.ndarray, lengths: Any, mask: Any) -> np.ndarray:
         raise DataError(
             "These lengths do not fit the values.",
             code="SO211",
+            where="argument 'lengths'",
             got=got,
             wanted=f"{rows:,} whole numbers from 0 to {steps}, one per row",
             fix="give the number of real steps of each row",
@@ -155,6 +159,7 @@ def _unpadded(data: Any, per: Per | None, real: np.ndarray, noun: str) -> dict[s
         raise TargetError(
             "These targets could be meant per step or per sequence.",
             code=CODES[noun],
+            where="argument 'targets'",
             got=f"{shape_of(array)} for values of {real.shape[0]:,} rows and {real.shape[1]:,} steps",
             wanted="one reading",
             fix="say targets_per='step' or targets_per='sequence'",

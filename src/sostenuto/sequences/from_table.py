@@ -110,7 +110,12 @@ def make_plan(
     wanted = {"id": ids, **others, "features": _names(features)}
     if not ids:
         raise ColumnError(
-            "Sequences of a table need a column of ids.", code="SO208", got=f"id={id!r}", wanted="a column or several"
+            "Sequences of a table need a column of ids.",
+            code="SO208",
+            where="argument 'id'",
+            fix="name it: id='unit', or several: id=['patient', 'visit']",
+            got=f"id={id!r}",
+            wanted="a column or several",
         )
     check_columns(source.kinds, wanted)
     if features is None:
@@ -120,6 +125,7 @@ def make_plan(
         raise ColumnError(
             "No column is left for features.",
             code="SO208",
+            where="the columns of the table",
             got=f"columns {', '.join(map(repr, source.kinds))}",
             wanted="at least one column of numbers besides id, time, target and weight",
             fix="name the columns: features=[...]",

@@ -118,6 +118,7 @@ def standardised(self: Sequences, statistics: Statistics | None = None) -> Seque
         raise DataError(
             "These statistics are of other features.",
             code="SO203",
+            where="argument 'statistics'",
             got=f"statistics of {', '.join(map(repr, found.features[:8]))} for values {shape_of(self.values)}",
             wanted=f"statistics of {', '.join(map(repr, self.features[:8]))}",
             fix="use the statistics of sequences with the same features in the same order",

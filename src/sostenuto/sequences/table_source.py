@@ -129,6 +129,7 @@ def open_table(table: Any) -> TableSource:
         raise ColumnError(
             "Two columns have the same name.",
             code="SO208",
+            where="the columns of the table",
             got=", ".join(re.findall(r"- ('.*') \d+ times", str(error))[:8]),
             wanted="one column for each name",
             fix="rename or drop the repeated columns",
@@ -136,6 +137,7 @@ def open_table(table: Any) -> TableSource:
     raise DataTypeError(
         "This is no table.",
         code="SO201",
+        where="argument 'table'",
         got=shape_of(table),
         wanted="a data frame (pandas, polars and others), an Arrow table, or a path to a file",
         fix="use Sequences.from_list for arrays, from_padded for padded ones",
@@ -222,6 +224,7 @@ def check_columns(known: Collection[str], wanted: Mapping[str, Sequence[str]]) -
     raise ColumnError(
         "The table lacks a column." if len(lacking) == 1 else f"The table lacks {len(lacking)} columns.",
         code="SO208",
+        where="the columns of the table",
         got="\n".join(lines),
         wanted=f"columns among {some(known, 8)}",
         fix="use the exact names; an index of pandas becomes columns with table.reset_index()",

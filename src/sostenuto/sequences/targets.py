@@ -112,6 +112,7 @@ def _by_id(data: Mapping[Any, Any], ids: np.ndarray, noun: str) -> list[Any]:
         raise TargetError(
             f"Some sequences have no {noun}.",
             code=CODES[noun],
+            where=f"{noun} -> sequences",
             got=f"{noun} for {count(len(data), 'id')}, none for {some(lacking)}",
             wanted=f"{noun} for all {count(len(known), 'id')}",
             fix=f"near ones: {', '.join(near)}" if near else f"add {noun} under these ids",
@@ -122,6 +123,7 @@ def _by_id(data: Mapping[Any, Any], ids: np.ndarray, noun: str) -> list[Any]:
         raise TargetError(
             f"Some {noun} belong to no sequence.",
             code=CODES[noun],
+            where=f"{noun} -> sequences",
             got=f"{noun} for {some(extra)}",
             wanted=f"{noun} for the {count(len(known), 'id')} of the sequences alone",
             fix="drop them, or check how the ids are written: 7 is not '7'",
@@ -141,6 +143,7 @@ def _from_array(array: np.ndarray, per: Per | None, lengths: np.ndarray, noun: s
         raise TargetError(
             f"These {noun} could be meant per step or per sequence.",
             code=CODES[noun],
+            where=f"{noun} -> sequences",
             got=f"{shape_of(array)} for {count(sequences, 'sequence')} of {count(int(array.shape[1]), 'step')} each",
             wanted="one reading",
             fix=f"say {noun}_per='step' or {noun}_per='sequence'",
@@ -178,6 +181,8 @@ def _from_entries(entries: list[Any], per: Per | None, lengths: np.ndarray, ids:
         raise TargetError(
             f"The {noun} of a step differ in shape.",
             code=CODES[noun],
+            where=f"{noun} -> sequences",
+            fix=f"give the {noun} of every step one shape",
             got=f"shapes {some(sorted(trailing))}",
             wanted="one shape for every step",
         )
@@ -195,6 +200,7 @@ def _misfit(noun: str, lengths: np.ndarray, got: str, per: Per | None = None) ->
     return TargetError(
         f"The {noun} do not fit the sequences.",
         code=CODES[noun],
+        where=f"{noun} -> sequences",
         got=got,
         wanted=choices[per] if per else "\nor ".join(choices.values()),
         fix="give them in the order of the sequences, or as a dict by id",

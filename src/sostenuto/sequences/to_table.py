@@ -69,6 +69,7 @@ def to_table(
         raise ColumnError(
             "Two columns would have the same name.",
             code="SO208",
+            where="to_table",
             got=", ".join(map(repr, repeated)),
             wanted="one column for each name",
             fix="rename them: to_table(id=..., step=...), or other features or target_names",
@@ -88,6 +89,7 @@ def _ids(self: Sequences, id: Any) -> list[tuple[str, Any]]:
         raise ColumnError(
             "The names of id columns do not fit.",
             code="SO208",
+            where="argument 'id' of to_table",
             got=count(len(names), "name"),
             wanted=f"{count(width or 1, 'name')}, one for each part of an id",
             fix="leave id= out to have them named",
@@ -99,6 +101,7 @@ def _ids(self: Sequences, id: Any) -> list[tuple[str, Any]]:
         raise DataTypeError(
             "The ids are of mixed kinds.",
             code="SO201",
+            where="the ids, in to_table",
             got=f"ids of types {', '.join(sorted({type(name).__name__ for name in ids}))}",
             wanted="ids of one kind that a column can hold",
             fix="make all ids strings",
@@ -112,6 +115,7 @@ def _beside(noun: str, array: np.ndarray, names: Sequence[str]) -> list[tuple[st
         raise TargetError(
             "Targets of several axes have no place in columns.",
             code="SO401",
+            where="the targets, in to_table",
             got=shape_of(array),
             wanted="one number, or one row of numbers, for each step or sequence",
             fix="reshape them first, or remove them: with_targets(None)",

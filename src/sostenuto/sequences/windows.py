@@ -41,6 +41,7 @@ def window(self: Sequences, length: int, stride: int = 1, drop_shorter: bool = F
         raise DataError(
             "No window is left.",
             code="SO210",
+            where="argument 'length' of window",
             got=f"sequences of at most {int(lengths.max(initial=0))} steps",
             wanted=f"at least {length} steps for a window",
             fix="use shorter windows, or drop_shorter=False",
