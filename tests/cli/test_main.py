@@ -237,6 +237,7 @@ def test_column_that_is_not_there(home: Path, tmp_path: Path) -> None:
     assert found.exit_code == 2
     assert found.stderr == (
         "ColumnError: The table lacks a column.\n"
+        "  where   the columns of the table\n"
         "  got     id='unti'; near ones: 'unit'\n"
         "  wanted  columns among 'unit', 'cycle', 'heat', 'noise', 'fixed', 'left'\n"
         "  fix     use the exact names; an index of pandas becomes columns with table.reset_index()\n"
@@ -272,6 +273,7 @@ def test_one_sequence_cannot_be_split(tmp_path: Path) -> None:
     assert found.exit_code == 2
     assert found.stderr == (
         "DataError: One sequence cannot be split into a part to train and a part to validate.\n"
+        "  where   option --validation-share\n"
         "  got     1 sequence\n"
         "  wanted  at least 2, for whole sequences are held out\n"
         "  fix     check --id; or --validation-share 0 trains without validation, --validation names a table for it\n"
