@@ -4,8 +4,7 @@
     KERAS_BACKEND=jax python -m tests.keras_suite --write      compare, and note what stock Keras fails or skips
     KERAS_BACKEND=jax python -m tests.keras_suite --recorded   compare with that note instead of running stock Keras
 
-Exits with 1 if a test that passes for stock Keras does not pass for Sostenuto, but for those of ``MEANT_TO_DIFFER``,
-and if one of these passes.
+Exits with 1 if a test that passes for stock Keras does not pass for Sostenuto.
 """
 
 from __future__ import annotations
@@ -40,10 +39,6 @@ FILES = [
 ]
 MISSING = {"outcome": "missing", "reason": "the test did not run"}
 LAYERS = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional")
-# It asserts the very refusal that stateful layers of any batch size do away with: design/0009.
-MEANT_TO_DIFFER = {
-    "rnn_test.py::RNNTest::test_stateful_batch_size_mismatch_raises": "AssertionError: ValueError not raised",
-}
 # No test names StackedRNNCells: RNN([...]) makes it inside, and there Keras's class is as good as ours.
 NEVER_NAMED = ("StackedRNNCells",)
 
@@ -78,11 +73,6 @@ def main() -> int:
             print("\n".join(f"  {row}" for row in rows))
 
     lost = compare(outcomes, ours["outcomes"])
-    for name, reason in MEANT_TO_DIFFER.items():
-        mine = ours["outcomes"].get(name, MISSING)
-        print(f"meant to differ (design/0009): {name}: {mine['outcome']}")
-        if mine["outcome"] != "failed" or reason not in mine["reason"]:
-            problems.append(f"{name} was to fail with {reason!r}; it {mine['outcome']} ({mine['reason']})")
     for line in problems:
         print(f"not a valid run: {line}")
     for line in lost:
@@ -125,11 +115,11 @@ def rows_of(stock: dict[str, Any], ours: dict[str, Any]) -> list[Row]:
 
 
 def compare(stock: dict[str, Any], ours: dict[str, Any]) -> list[str]:
-    """The tests that pass for stock Keras and do not for Sostenuto, not meant so, with what became of them."""
+    """The tests that pass for stock Keras and do not for Sostenuto, with what became of them."""
     lost = []
     for name, result in stock.items():
         mine = ours.get(name, MISSING)
-        if result["outcome"] == "passed" and mine["outcome"] != "passed" and name not in MEANT_TO_DIFFER:
+        if result["outcome"] == "passed" and mine["outcome"] != "passed":
             lost.append(f"{name}: {mine['outcome']} ({mine['reason']})")
     return lost
 

@@ -11,9 +11,7 @@ RECORD = Path(__file__).parent / "stock_failures.md"
 _HEAD = """# Tests that stock Keras fails or skips
 
 Keras's own recurrent tests, run on stock Keras and on Sostenuto, one part per backend. Every test that is not listed
-passes for stock Keras, and `python -m tests.keras_suite` requires that it passes for Sostenuto as well, but for one:
-`rnn_test.py::RNNTest::test_stateful_batch_size_mismatch_raises` asserts that a stateful layer refuses another batch
-size than the one its Input declares, and Sostenuto's stateful layers take any (design/0009). Written by
+passes for stock Keras, and `python -m tests.keras_suite` requires that it passes for Sostenuto as well. Written by
 `python -m tests.keras_suite --write`; `--recorded` compares with what is written here.
 """
 

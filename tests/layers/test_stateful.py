@@ -317,3 +317,49 @@ def test_saved_models_and_copied_weights_carry_no_state(rng, tmp_path):
     for name, state in layer.get_state().items():
         np.testing.assert_array_equal(state, kept[name])
     assert any(state.any() for state in kept.values())
+
+
+# --- a batch size that an Input declares (design/0009) ----------------------------------------------------------------
+
+
+def test_a_declared_batch_size_binds_a_functional_model(rng):
+    values = keras.Input((5, FEATURES), batch_size=4)
+    model = keras.Model(values, so.LSTM(UNITS, stateful=True, name="a")(values))
+    model(batch(rng, rows=4, steps=5))
+    before = model.layers[-1].get_state()
+    with pytest.raises(so.ShapeError) as caught:
+        model(batch(rng, rows=1, steps=5))
+    assert str(caught.value) == (
+        "LSTM 'a' was declared for another batch size.\n"
+        "  where   the layer's first argument (batch -> layer)\n"
+        f"  got     1 row   (1, 5, {FEATURES}) float32\n"
+        "  wanted  4 rows, the batch size in the model's keras.Input\n"
+        "  fix     leave the batch size out: keras.Input((None, features)); a stateful layer then takes any at every call\n"
+        "  more    sostenuto explain SO106"
+    )
+    for name, state in model.layers[-1].get_state().items():
+        np.testing.assert_array_equal(state, before[name])
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["Input", "no Input"])
+def test_a_sequential_is_never_bound(declared, rng, tmp_path):
+    first = [keras.Input((None, FEATURES), batch_size=4)] if declared else []
+    model = keras.Sequential([*first, so.GRU(UNITS, stateful=True, name="a")])
+    model(batch(rng, rows=4, steps=5))
+    model.save(tmp_path / "model.keras")
+    for one in (model, keras.models.load_model(tmp_path / "model.keras")):
+        one.layers[-1].reset_state()
+        x = batch(rng, rows=3, steps=4)
+        right, _ = run_whole(one.layers[-1], [x])
+        assert_close(one(x), right[0][:, -1])
+
+
+@pytest.mark.parametrize("wrap", [so.convert, so.SequenceModel])
+def test_what_stock_keras_had_to_declare_is_released(wrap, rng):
+    values = keras.Input((None, FEATURES), batch_size=4)
+    stock = keras.Model(values, keras.layers.LSTM(UNITS, stateful=True, name="a")(values))
+    model = wrap(stock)
+    x = batch(rng, rows=2, steps=5)
+    got = model(x)
+    right = expected(getattr(model, "inner", model).get_layer("a"), x, np.ones((2, 5), bool))
+    assert_close(got, right.outputs[:, -1])

@@ -1,7 +1,7 @@
 """A page for every code: what the error means and the usual ways out.
 
 SO1xx batch -> layer, SO2xx raw input -> Sequences, SO3xx state, SO4xx targets and weights, SO5xx tokens, SO6xx model,
-SO7xx what is installed, SO8xx model folders of the command line.
+SO7xx what is installed, SO8xx model folders of the command line, SO9xx stores.
 """
 
 from __future__ import annotations
@@ -55,6 +55,13 @@ _TEXTS = {
         "A mask says for every row and step whether it is real: (batch, time). Lengths say for every row how\n"
         "many steps are real: (batch,), each between 0 and the number of steps.",
         "Sequences.to_padded() returns values, lengths and mask that fit each other.",
+    ),
+    "SO106": (
+        "A model was declared for one batch size and got another",
+        "A stateful layer takes any batch size, but the Input of this Functional model declares one\n"
+        "(batch_size= or batch_shape=), and what is declared binds, as it does in Keras.",
+        "Leave the batch size out of keras.Input. For a model that is already there: so.convert(model) and\n"
+        "so.SequenceModel(model) take any batch size.",
     ),
     "SO201": (
         "This kind of object cannot be read as sequences",
@@ -151,6 +158,13 @@ _TEXTS = {
         "States go by their names (LSTM: h, c; GRU and SimpleRNN: h) and rows by their numbers.",
         "layer.get_state() shows the names and the number of rows.",
     ),
+    "SO311": (
+        "This cannot be an id",
+        "An id names a sequence for as long as its store lives, so it must read the same tomorrow and on\n"
+        "another machine: text, a whole number, or a tuple of these. 17 and '17' are two ids. Floats are\n"
+        "refused (0.1 + 0.2 is not 0.3), and so are True, None, bytes and nested tuples.",
+        "Turn it into text or a whole number first: str(uuid), int(number), data.decode(),\nday.isoformat().",
+    ),
     "SO401": (
         "Targets do not fit the sequences",
         "Targets are given per sequence (one entry for each) or per step (one entry for each step of each\nsequence).",
@@ -224,6 +238,12 @@ _TEXTS = {
         "Pictures are drawn with matplotlib, which Sostenuto does not bring along; everything else works\nwithout it.",
         "pip install 'sostenuto[pictures]'.",
     ),
+    "SO703": (
+        "An optional package is not installed",
+        "A ValkeyStore speaks to its server with the package valkey, and states in bfloat16 are read with\n"
+        "ml_dtypes; Sostenuto brings along neither.",
+        "pip install 'sostenuto[valkey]', or pip install ml_dtypes.",
+    ),
     "SO801": (
         "There is no model of Sostenuto to read",
         "A model folder holds model.keras (the network) and sostenuto.json (how a table becomes what the\n"
@@ -234,6 +254,54 @@ _TEXTS = {
         "A result cannot be written",
         "Nothing is overwritten that Sostenuto has not written itself, and a folder must allow writing.",
         "Name another place with --out.",
+    ),
+    "SO901": (
+        "This cannot be opened or read as a store",
+        "A path names a SQLite file that Sostenuto made, or a new file in a folder that is there; valkey://\n"
+        "and redis:// name a server. A file of another program is left exactly as it is.",
+        "Check the path; name a new file for a new store; do not move or delete one of several shard files,\n"
+        "nor the file whose name ends in -wal beside a store.",
+    ),
+    "SO902": (
+        "A store or record of a newer format",
+        "It was written by a newer Sostenuto, whose format this one does not know. Nothing was changed.",
+        "pip install --upgrade sostenuto.",
+    ),
+    "SO903": (
+        "The store was written by another model",
+        "States fit the weights that made them. Going on from the states of other weights would give\n"
+        "answers that look right and are wrong.",
+        "Open the store with the model that wrote it, or begin a new store for the new model.",
+    ),
+    "SO904": (
+        "Somebody else changed an id first",
+        "Every write names the revision of each id that it builds on. Where that is no longer the one in the\n"
+        "store, two owners are at work (two services on one store, or an id named twice), and nothing was\n"
+        "written.",
+        "Let one process own each id; read the id again and repeat the call.",
+    ),
+    "SO905": (
+        "A store cannot be written",
+        "A full disk, a read-only file or folder, a lock that another process does not give back, or a value\n"
+        "that the format cannot hold. The store is as it was before the call, unless the message says more.",
+        "Make room or give the right to write, then repeat the call; the store stays open.",
+    ),
+    "SO906": (
+        "A record or store file is damaged",
+        "A record ends in a checksum over all its bytes; a record that was cut, extended or altered is never\n"
+        "used. A SQLite file that no longer holds together is reported in the same way.",
+        "Put back a copy from before the damage; or forget the id and feed its history again.",
+    ),
+    "SO907": (
+        "The store is closed",
+        "close() was called, or the with-block that opened the store has ended, or the process was forked\nsince.",
+        "Open the store again, after the fork, in the process that uses it.",
+    ),
+    "SO908": (
+        "The server of a store does not answer",
+        "No connection to the Valkey or Redis server could be made, or it was lost. A call that was under\n"
+        "way when it was lost may have been kept or not, whole in both cases.",
+        "Start the server or check host, port and password; then read the ids again and repeat the call.",
     ),
 }
 

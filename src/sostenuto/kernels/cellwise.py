@@ -8,8 +8,9 @@ import keras
 from keras import ops, tree
 
 from sostenuto.cells import equations_of
+from sostenuto.kernels import masks
 from sostenuto.kernels.contract import Declined, Request, Result
-from sostenuto.kernels.loop import over_time
+from sostenuto.kernels.loop import over_time, runs_eagerly_by_step
 
 name = "cellwise"
 
@@ -25,10 +26,14 @@ def run(request: Request, sequences: Any, states: list[Any], mask: Any, *, all_o
     takes_training = isinstance(cell, keras.layers.Layer) and getattr(cell, "_call_has_training_arg", False)
     options = {"training": request.training} if takes_training else {}
     call = cell if callable(cell) else cell.call
+    at_once = runs_eagerly_by_step(request.unroll)
+    if at_once and mask is not None:
+        sequences = masks.keep_real(sequences, mask)
 
     def step(step_inputs: list[Any], carried: list[Any]) -> tuple[Any, list[Any]]:
         before, last = carried
-        output, after = call(step_inputs[0], before, **options)
+        x = step_inputs[0] if at_once or mask is None else masks.keep_real_rows(step_inputs[0], step_inputs[1])
+        output, after = call(x, before, **options)
         # Cells may return tuples for lists, a lone state bare, and StackedRNNCells of one cell leaves out a level.
         after = tree.pack_sequence_as(before, tree.flatten(after))
         if mask is not None:

@@ -58,4 +58,7 @@ class Kernel(Protocol):
         """None if this kernel can do the work, else why not. It raises nothing and computes nothing."""
 
     def run(self, request: Request, sequences: Any, states: list[Any], mask: Any, *, all_outputs: bool) -> Result:
-        """Runs the cell over ``sequences`` (B, T, F); ``mask`` (B, T) is boolean or None."""
+        """Runs the cell over ``sequences`` (B, T, F); ``mask`` (B, T) is boolean or None.
+
+        Whatever stands at masked steps, NaN too, may reach neither the result nor a gradient.
+        """

@@ -154,6 +154,25 @@ def check_mask(layer: Any, mask: Any, sequences: Any) -> None:
         )
 
 
+def check_declared_rows(layer: Any, sequences: Any, declared: int | None) -> None:
+    """Refuses another batch size than the one that a stateful model's Input declares.
+
+    Raises:
+        ShapeError: SO106.
+    """
+    rows = sequences.shape[0]
+    if declared is None or rows is None or rows == declared:
+        return
+    raise ShapeError(
+        f"{title(layer)} was declared for another batch size.",
+        code="SO106",
+        where=CALL,
+        got=f"{count(rows, 'row')}   {shape_of(sequences)}",
+        wanted=f"{count(declared, 'row')}, the batch size in the model's keras.Input",
+        fix="leave the batch size out: keras.Input((None, features)); a stateful layer then takes any at every call",
+    )
+
+
 def check_lengths(layer: Any, lengths: Any, sequences: Any, mask: Any = None) -> None:
     """Refuses lengths beside a mask, that are not (B,), or that lie outside 0 .. T as far as their values are known.
 

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops, tree
+from keras.src.backend.common.name_scope import current_path
 
 from sostenuto.cells import equations_of
 from sostenuto.diagnosis import count, some
@@ -254,9 +255,11 @@ class Recurrent(keras.layers.RNN):
         if self.unroll:
             checks.check_unroll(self, sequences.shape[1])
         if keras.backend.is_keras_tensor(sequences):
-            self.__dict__.setdefault("_declared_steps", sequences.shape[1])
-        elif mask is None:
-            mask = self._mask_that_was_lost(sequences)
+            self._note_declared(sequences.shape)
+        else:
+            checks.check_declared_rows(self, sequences, self.__dict__.get("_declared_rows"))
+            if mask is None:
+                mask = self._mask_that_was_lost(sequences)
         if mask is not None:
             options["mask"] = mask
         return super().__call__(sequences, **options)
@@ -286,8 +289,6 @@ class Recurrent(keras.layers.RNN):
         if sequences.shape[1] == 0:
             last = output_before(self.cell, states)
             return Result(ops.expand_dims(last, 1)[:, :0], last, states)
-        if mask is not None:
-            sequences = masks.keep_real(sequences, mask)
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)
             mask = None if mask is None else ops.flip(mask, axis=1)
@@ -334,6 +335,17 @@ class Recurrent(keras.layers.RNN):
             mask = ops.squeeze(mask, axis=-1)
         checks.check_mask(self, mask, sequences)
         return ops.cast(mask, "bool")
+
+    def _note_declared(self, shape: Any) -> None:
+        self.__dict__.setdefault("_declared_steps", shape[1])
+        # A Sequential calls its layers inside of its own scope, and there the number of rows may be that of the first
+        # batch it saw, which nobody declared: design/0009.
+        if self.stateful and not current_path():
+            self.__dict__.setdefault("_declared_rows", shape[0])
+
+    def take_any_rows(self) -> None:
+        """Lets a stateful layer forget the batch size that an Input declared."""
+        self.__dict__["_declared_rows"] = None
 
     def _mask_that_was_lost(self, sequences: Any) -> Any:
         if _batch_mask.get() is None or attached_mask(sequences) is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from sostenuto.errors import ModelError
-from sostenuto.layers import Bidirectional, convert_layer, converts, rnn
+from sostenuto.layers import Bidirectional, Recurrent, convert_layer, converts, rnn
 
 _CLASSES = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional")
 _MODULES = {**dict.fromkeys(_CLASSES, rnn.__name__), "Bidirectional": Bidirectional.__module__}
@@ -21,7 +21,7 @@ def convert(model: Any) -> Any:
 
     Returns:
         A new model of the same class, names and weights, not compiled; a model without a recurrent layer of Keras comes
-        back as it is.
+        back as it is. Stateful layers take any batch size, also where the Input declares one, as Keras made it need to.
 
     Raises:
         ModelError: SO601, a subclassed model, whose layers only its own code knows.
@@ -54,7 +54,15 @@ def convert(model: Any) -> Any:
         if not ours.built:
             ours.build(model.input_shape)
         ours.set_weights(model.get_weights())
+    take_any_rows(ours)
     return ours
+
+
+def take_any_rows(model: Any) -> None:
+    """Lets the stateful layers of a model forget the batch size that its Input declares."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, Recurrent):
+            layer.take_any_rows()
 
 
 def has_stock_layers(model: Any) -> bool:

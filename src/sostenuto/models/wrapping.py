@@ -9,7 +9,7 @@ import keras
 from sostenuto.diagnosis import shape_of
 from sostenuto.errors import ModelError
 from sostenuto.layers import convert_layer
-from sostenuto.models.conversion import convert, has_stock_layers, is_made_of_layers
+from sostenuto.models.conversion import convert, has_stock_layers, is_made_of_layers, take_any_rows
 
 
 def model_of_layers(layers: Any) -> Any:
@@ -34,7 +34,8 @@ def model_of_layers(layers: Any) -> Any:
     if layers.built and (len(layers.inputs) != 1 or len(layers.outputs) != 1):
         got = f"{len(layers.inputs)} inputs and {len(layers.outputs)} outputs"
         raise _no_model(got, "wrap the part with one input and one output")
-    return convert(layers) if has_stock_layers(layers) else layers
+    take_any_rows(layers)
+    return convert(layers)
 
 
 def _no_model(got: str, fix: str) -> ModelError:
