@@ -13,6 +13,9 @@
     ├── StateError(ValueError)             state -> layer
     ├── TokenError(ValueError)             token ids -> embedding
     ├── ModelError(ValueError)             layers -> model
+    ├── IdError(TypeError)                 an object -> an id
+    ├── StoreError(OSError)                states -> store and back
+    │   └── ConflictError                  somebody else wrote first
     └── BackendError(ImportError)          model -> backend
 
 Each is also the built-in error that people already catch, so ``except ValueError`` goes on working.
@@ -125,6 +128,18 @@ class TokenError(SostenutoError, ValueError):
 
 class ModelError(SostenutoError, ValueError):
     """Layers that cannot be made into a model of sequences."""
+
+
+class IdError(SostenutoError, TypeError):
+    """An object that cannot be the id of a sequence in a store."""
+
+
+class StoreError(SostenutoError, OSError):
+    """A store cannot be opened, read or written."""
+
+
+class ConflictError(StoreError):
+    """An id was changed by somebody else since it was read, and nothing was written."""
 
 
 class BackendError(SostenutoError, ImportError):

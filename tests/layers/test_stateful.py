@@ -334,7 +334,7 @@ def test_a_declared_batch_size_binds_a_functional_model(rng):
         "  where   the layer's first argument (batch -> layer)\n"
         f"  got     1 row   (1, 5, {FEATURES}) float32\n"
         "  wanted  4 rows, the batch size in the model's keras.Input\n"
-        "  fix     leave the batch size out: keras.Input((None, features)); a stateful layer then takes any at every call\n"
+        "  fix     leave the batch size out: keras.Input((None, features)); the layer then takes any\n"
         "  more    sostenuto explain SO106"
     )
     for name, state in model.layers[-1].get_state().items():

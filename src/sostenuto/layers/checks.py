@@ -169,7 +169,7 @@ def check_declared_rows(layer: Any, sequences: Any, declared: int | None) -> Non
         where=CALL,
         got=f"{count(rows, 'row')}   {shape_of(sequences)}",
         wanted=f"{count(declared, 'row')}, the batch size in the model's keras.Input",
-        fix="leave the batch size out: keras.Input((None, features)); a stateful layer then takes any at every call",
+        fix="leave the batch size out: keras.Input((None, features)); the layer then takes any",
     )
 
 

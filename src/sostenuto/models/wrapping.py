@@ -9,7 +9,7 @@ import keras
 from sostenuto.diagnosis import shape_of
 from sostenuto.errors import ModelError
 from sostenuto.layers import convert_layer
-from sostenuto.models.conversion import convert, has_stock_layers, is_made_of_layers, take_any_rows
+from sostenuto.models.conversion import convert, is_made_of_layers, take_any_rows
 
 
 def model_of_layers(layers: Any) -> Any:
