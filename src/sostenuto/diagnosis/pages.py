@@ -227,6 +227,20 @@ _TEXTS = {
         "ones do not fit.",
         "Declare keras.Input((None, features)); or cut the sequences first, with chunk or window.",
     ),
+    "SO606": (
+        "A setting of carried states means nothing",
+        "chunk, carry, chunk_targets and initial_state say how states travel from step to step, from chunk to\n"
+        "chunk and from epoch to epoch.",
+        "Take one of the values that the message names.",
+    ),
+    "SO607": (
+        "A model cannot run sequences in pieces",
+        "fit(chunk=...) and sessions run a sequence piece by piece and carry the states of recurrent layers\n"
+        "from one to the next. A layer that reads backwards needs what is yet to come; a convolution, an\n"
+        "attention or a pooling over time would have to remember the steps before the cut.",
+        "Run sequences whole, or use recurrent layers that read forwards, with layers that work step by step\n"
+        "between them.",
+    ),
     "SO701": (
         "No backend for Keras is installed",
         "Keras 3 does its sums with TensorFlow, JAX or PyTorch; none of them was found, or not the one that\n"

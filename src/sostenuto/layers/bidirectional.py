@@ -9,8 +9,9 @@ from keras import ops
 
 from sostenuto.kernels import masks
 from sostenuto.layers import checks
+from sostenuto.layers.context import outputs_in_time_order
 from sostenuto.layers.convert import convert_layer
-from sostenuto.layers.recurrent import Recurrent, outputs_in_time_order
+from sostenuto.layers.recurrent import Recurrent
 
 
 @keras.saving.register_keras_serializable(package="sostenuto")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -19,38 +17,10 @@ from sostenuto.kernels import Request, Result, Selection, masks, select
 from sostenuto.kernels.cellwise import output_before
 from sostenuto.layers import checks
 from sostenuto.layers.attached_mask import attached_mask
+from sostenuto.layers.context import BatchContext, batch_now, in_time_order, pass_by
 from sostenuto.layers.row_states import RowStates
 
 StackedCells = keras.layers.StackedRNNCells
-
-_batch_mask: ContextVar[Any] = ContextVar("batch_mask", default=None)
-_time_order: ContextVar[bool] = ContextVar("time_order", default=False)
-
-
-@contextmanager
-def mask_of_batch(mask: Any, declared_steps: int | None) -> Iterator[None]:
-    """Gives ``mask`` (B, T) to every recurrent layer called inside that has lost its own on the way.
-
-    Args:
-        mask: the mask of the batch.
-        declared_steps: T as the model's input declares it, None where it is left open. A layer that was built with
-            another declared T, as behind a RepeatVector, reads other steps than those of the batch and is passed by.
-    """
-    token = _batch_mask.set((mask, declared_steps))
-    try:
-        yield
-    finally:
-        _batch_mask.reset(token)
-
-
-@contextmanager
-def outputs_in_time_order() -> Iterator[None]:
-    """Lets a layer with go_backwards return its outputs in the order of time, as Bidirectional joins them."""
-    token = _time_order.set(True)
-    try:
-        yield
-    finally:
-        _time_order.reset(token)
 
 
 class Recurrent(keras.layers.RNN):
@@ -268,22 +238,32 @@ class Recurrent(keras.layers.RNN):
         """Runs the recurrence; see ``__call__``."""
         mask = self._plain_mask(mask, sequences)
         rows = ops.shape(sequences)[0]
+        context = batch_now(self.__dict__.get("_declared_steps")) if initial_state is None else None
         if initial_state is None:
-            kept = self.__dict__.get("_kept")
-            initial_state = kept.read(rows) if kept is not None else self.get_initial_state(batch_size=rows)
+            initial_state = self._first_states(rows, context)
         dtype = getattr(self.cell, "compute_dtype", self.compute_dtype)
         states = _listed(tree.map_structure(lambda state: _rows_of(state, rows, dtype), _listed(initial_state)))
         sequences = ops.cast(sequences, dtype)
 
         result = self._run(sequences, states, mask, bool(training))
 
-        if self.stateful:
+        if context is None:
+            pass_by(self)
+        else:
+            context.states.append(result.states)
+        if self.stateful and not (context is not None and context.carries):
             self._kept.write(result.states)
         output = self._arrange(result.outputs, mask, states) if self.return_sequences else result.last
         output = ops.cast(output, self.compute_dtype)
         if not self.return_state:
             return output
         return (output, *tree.map_structure(lambda state: ops.cast(state, self.compute_dtype), result.states))
+
+    def _first_states(self, rows: Any, context: BatchContext | None) -> Any:
+        carried = context is not None and context.carries
+        kept = None if carried else self.__dict__.get("_kept")
+        own = kept.read(rows) if kept is not None else self.get_initial_state(batch_size=rows)
+        return own if context is None else context.begin(self, _listed(own))
 
     def _run(self, sequences: Any, states: list[Any], mask: Any, training: bool) -> Result:
         if sequences.shape[1] == 0:
@@ -313,7 +293,7 @@ class Recurrent(keras.layers.RNN):
 
     def _arrange(self, outputs: Any, mask: Any, first_states: list[Any]) -> Any:
         # With go_backwards the kernel ran over flipped steps, padding first.
-        if self.go_backwards and _time_order.get():
+        if self.go_backwards and in_time_order():
             outputs = ops.flip(outputs, axis=1)
         elif self.go_backwards and mask is not None:
             outputs = ops.flip(outputs, axis=1)
@@ -348,10 +328,8 @@ class Recurrent(keras.layers.RNN):
         self.__dict__["_declared_rows"] = None
 
     def _mask_that_was_lost(self, sequences: Any) -> Any:
-        if _batch_mask.get() is None or attached_mask(sequences) is not None:
-            return None
-        mask, declared_steps = _batch_mask.get()
-        return mask if self.__dict__.get("_declared_steps") == declared_steps else None
+        context = batch_now(self.__dict__.get("_declared_steps"))
+        return None if context is None or attached_mask(sequences) is not None else context.mask
 
     def _input_kernel(self) -> Any:
         cell = self.cell

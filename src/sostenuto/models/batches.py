@@ -107,7 +107,11 @@ def _lead_with_two_lengths(rows: list[Row]) -> None:
             rows[1], rows[position] = rows[position], rows[1]
 
 
-class SequenceBatches(keras.utils.PyDataset):
+class Batches(keras.utils.PyDataset):
+    """What ``SequenceModel`` has prepared for Keras's trainers."""
+
+
+class SequenceBatches(Batches):
     """Batches ``({"lengths", "values"}, targets, weights)`` of sequences for ``keras.Model.fit``.
 
     Args:

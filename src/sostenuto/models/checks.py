@@ -176,3 +176,46 @@ def check_classes(model: Any, targets: Any, output: tuple[int | None, ...], loss
 
 def _name(loss: Any) -> str:
     return loss.lower() if isinstance(loss, str) else type(loss).__name__.lower()
+
+
+def check_initial_state_option(model: Any, initial_state: Any) -> None:
+    """Refuses anything but the two ways for a sequence to begin.
+
+    Raises:
+        ModelError: SO606.
+    """
+    if initial_state not in ("zeros", "learned"):
+        raise _no_option(model, "initial_state", initial_state, "'zeros' or 'learned'")
+
+
+def check_chunk(model: Any, chunk: Any, carry: str, chunk_targets: str) -> None:
+    """Refuses settings of chunked runs that mean nothing, and models that cannot be run in chunks.
+
+    Raises:
+        ModelError: SO606.
+    """
+    if chunk is None:
+        for name, value, default in (("carry", carry, "sequence"), ("chunk_targets", chunk_targets, "every")):
+            if value != default:
+                raise _no_option(model, name, value, f"{default!r} where sequences are run whole", "say chunk= as well")
+        return
+    if isinstance(chunk, bool) or not isinstance(chunk, int | np.integer) or chunk < 1:
+        raise _no_option(model, "chunk", chunk, "a number of steps, 1 or more")
+    if carry not in ("sequence", "epochs"):
+        raise _no_option(model, "carry", carry, "'sequence' or 'epochs'")
+    if chunk_targets not in ("every", "last"):
+        raise _no_option(model, "chunk_targets", chunk_targets, "'every' or 'last'")
+    declared = model.declared_steps
+    if declared is not None and chunk > declared:
+        raise _no_option(model, "chunk", chunk, f"at most {declared}, the steps in the model's keras.Input")
+
+
+def _no_option(model: Any, name: str, value: Any, wanted: str, fix: str = "") -> ModelError:
+    return ModelError(
+        f"{title(model)} does not know this way to carry states.",
+        code="SO606",
+        where=f"argument '{name}'",
+        got=f"{name}={value!r}" if isinstance(value, int | float | str | None) else f"{name}={shape_of(value)}",
+        wanted=wanted,
+        fix=fix or f"pass {wanted}",
+    )

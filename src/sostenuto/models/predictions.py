@@ -10,6 +10,7 @@ import numpy as np
 from sostenuto.diagnosis import count, nearest, some
 from sostenuto.errors import UnknownIdError
 from sostenuto.models.batches import SequenceBatches
+from sostenuto.models.chunks import ChunkBatches
 from sostenuto.sequences import Sequences
 from sostenuto.sequences.targets import Per
 
@@ -91,6 +92,44 @@ def by_id(sequences: Any, batches: SequenceBatches, outputs: list[np.ndarray], p
         mask = np.arange(output.shape[1]) < lengths[real][:, None]
         steps = start_of[real][:, None] + np.arange(output.shape[1])
         values[steps[mask]] = output[mask]
+    return Sequences(values, offsets, names, features=_output_names(values.shape[1]), missing="keep")
+
+
+def by_id_of_chunks(sequences: Any, batches: ChunkBatches, outputs: list[np.ndarray], per: Per) -> Any:
+    """Outputs of chunks put together: the steps of each sequence, or what was said at its end.
+
+    Args:
+        sequences: Sequences, or a stream of them.
+        batches: the plan that the outputs followed; outputs may stop early, and sequences without an end are left out.
+        outputs: (B, T, ...) or (B, ...) of each batch.
+        per: "step" or "sequence".
+
+    Returns:
+        ``Sequences`` of outputs per step, ``Predictions`` per sequence.
+    """
+    blocks = [sequences] if isinstance(sequences, Sequences) else list(sequences)
+    first = np.cumsum([0, *(len(block) for block in blocks)])
+    lengths = np.concatenate([block.lengths for block in blocks])
+    ids = [name for block in blocks for name in block.ids]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    ended = np.zeros(len(ids), bool)
+    size = (int(offsets[-1]) if per == "step" else len(ids), *outputs[0].shape[2 if per == "step" else 1 :])
+    values = np.empty(size, outputs[0].dtype)
+    for (number, one), output in zip(batches.rounds, outputs, strict=False):
+        real = one.positions + first[number]
+        ended[real[one.ends]] = True
+        if per == "sequence":
+            values[real[one.ends]] = output[one.ends]
+            continue
+        mask = np.arange(output.shape[1]) < one.lengths[:, None]
+        steps = (offsets[real] + one.starts)[:, None] + np.arange(output.shape[1])
+        values[steps[mask]] = output[mask]
+    known = np.flatnonzero(ended)
+    names = ids if len(known) == len(ids) else [ids[position] for position in known]
+    if per == "sequence":
+        return Predictions(names, values[known])
+    if len(known) < len(ids):
+        values, offsets = values[np.repeat(ended, lengths)], np.concatenate([[0], np.cumsum(lengths[known])])
     return Sequences(values, offsets, names, features=_output_names(values.shape[1]), missing="keep")
 
 

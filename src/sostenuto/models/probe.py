@@ -53,25 +53,30 @@ def suspects(model: Any) -> list[Any]:
         >>> [type(layer).__name__ for layer in suspects(model)]
         ['GlobalAveragePooling1D']
     """
-    return [layer for layer in _leaves(model) if not isinstance(layer, _STEP_BY_STEP)]
+    return [layer for layer in leaves(model) if not isinstance(layer, _STEP_BY_STEP)]
 
 
-def _leaves(model: Any) -> list[Any]:
+def leaves(model: Any) -> list[Any]:
+    """The layers of a model, those of models inside it one by one."""
     found: list[Any] = []
     for layer in model.layers:
-        found += _leaves(layer) if isinstance(layer, keras.Model) else [layer]
+        found += leaves(layer) if isinstance(layer, keras.Model) else [layer]
     return found
 
 
-def check_padding(model: Any, feed: Any, feature_count: int, largest_token: int | None, per: str) -> None:
+def sample(model: Any, shape: tuple[int, int, int]) -> np.ndarray:
+    """Values (B, T, F) that a built SequenceModel can read: token ids where it looks them up."""
+    random = np.random.default_rng(0)
+    if model.embedding is None:
+        return random.normal(size=shape).astype("float32")
+    return random.integers(0, int(model.embedding.input_dim), size=shape).astype("int32")
+
+
+def check_padding(model: Any) -> None:
     """Refuses a model whose results depend on the amount of padding.
 
     Args:
         model: the built SequenceModel.
-        feed: turns values (B, T, F) and lengths (B,) into what the model is called with.
-        feature_count: F.
-        largest_token: the largest token id it knows, None for real-valued features.
-        per: "step" or "sequence": what the model gives an output for.
 
     Raises:
         ModelError: SO602.
@@ -79,18 +84,13 @@ def check_padding(model: Any, feed: Any, feature_count: int, largest_token: int 
     suspicious = suspects(model.inner)
     if not suspicious:
         return
-    random = np.random.default_rng(0)
     lengths = np.array(_LENGTHS)
-    results = []
-    shape = (len(lengths), max(_LENGTHS), feature_count)
-    if largest_token is None:
-        values = random.normal(size=shape).astype("float32")
-    else:
-        values = random.integers(0, largest_token + 1, size=shape).astype("int32")
+    results, per = [], model.output_per
+    values = sample(model, (len(lengths), max(_LENGTHS), model.feature_count))
     values[np.arange(max(_LENGTHS)) >= lengths[:, None]] = 0
     for extra in (0, 3):
         padded = np.pad(values, ((0, 0), (0, extra), (0, 0)))
-        outputs = ops.convert_to_numpy(model(feed(padded, lengths), training=False))
+        outputs = ops.convert_to_numpy(model(model.feed(padded, lengths), training=False))
         rows = [output[:length] if per == "step" else output for output, length in zip(outputs, lengths, strict=True)]
         results.append(np.concatenate([np.ravel(row) for row in rows]))
     little, more = results

@@ -105,9 +105,26 @@ def batch(self: Sequences, indices: Any, length: int | None = None) -> Batch:
         ((2, 3, 1), [1, 3], [1, 0], ('b', 'a'))
     """
     rows = self.positions(indices)
-    first = self.offsets[rows]
-    lengths = self.offsets[rows + 1] - first
-    steps = padded_length(lengths, length)
+    lengths = self.offsets[rows + 1] - self.offsets[rows]
+    return pieces(self, rows, np.zeros_like(rows), lengths, padded_length(lengths, length))
+
+
+def pieces(self: Sequences, rows: np.ndarray, starts: np.ndarray, lengths: np.ndarray, steps: int) -> Batch:
+    """Pieces of sequences as one batch.
+
+    Args:
+        rows: positions of sequences (B,).
+        starts: where each piece begins (B,).
+        lengths: steps of each piece (B,); it lies within its sequence.
+        steps: T, at least the longest piece.
+
+    Example:
+        >>> from sostenuto.sequences import Sequences
+        >>> batch = pieces(Sequences.from_list([[1, 2, 3], [4]]), np.array([0, 1]), np.array([1, 0]), np.array([2, 1]), 2)
+        >>> batch.values[..., 0].tolist(), batch.lengths.tolist()
+        ([[2, 3], [4, 0]], [2, 1])
+    """
+    first = self.offsets[rows] + starts
     targets, weights = self.targets, self.weights
     if targets is not None:
         targets = gather(targets, first, lengths, steps) if self.targets_per == "step" else targets[rows]

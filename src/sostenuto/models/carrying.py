@@ -1,0 +1,131 @@
+"""The states that sequences carry through a model: which there are, what they start from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops, tree
+from keras.src import backend as keras_backend
+
+from sostenuto.layers import BatchContext, batch_context
+
+
+@dataclass(frozen=True)
+class StateSpec:
+    """One state that every sequence carries.
+
+    Attributes:
+        layer: the name of the recurrent layer, unique in the model.
+        state: the name of the state in the layer, for instance "h".
+        size: U.
+        dtype: the dtype that the layer computes it in.
+    """
+
+    layer: str
+    state: str
+    size: int
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The states that sequences carry, in the order of the recurrent calls.
+
+    Attributes:
+        specs: the states.
+        layers: the recurrent layer of each call.
+        passed_by: recurrent layers whose states are not those of the sequences.
+    """
+
+    specs: tuple[StateSpec, ...]
+    layers: tuple[Any, ...]
+    passed_by: tuple[Any, ...]
+
+
+def carried_states(inner: Any) -> Carried:
+    """Asks a built model for its states, by following one batch through its layers without computing it."""
+    declared = inner.inputs[0]
+    context = BatchContext(declared_steps=declared.shape[1])
+    shape = (1, declared.shape[1] or 2, *declared.shape[2:])
+    with batch_context(context):
+        keras_backend.compute_output_spec(inner, keras.KerasTensor(shape, dtype=declared.dtype))
+    specs: list[StateSpec] = []
+    for name, layer in zip(_names(context.layers), context.layers, strict=True):
+        dtype = getattr(layer.cell, "compute_dtype", layer.compute_dtype)
+        states = zip(layer.state_names, tree.flatten(layer.state_size), strict=True)
+        specs += [StateSpec(name, state, int(size), dtype) for state, size in states]
+    return Carried(tuple(specs), tuple(context.layers), tuple(context.passed_by))
+
+
+def _names(layers: list[Any]) -> list[str]:
+    distinct = {id(layer): layer for layer in layers}
+    alike = Counter(layer.name for layer in distinct.values())
+    calls: Counter[int] = Counter()
+    names = []
+    for layer in layers:
+        calls[id(layer)] += 1
+        name = layer.name if alike[layer.name] == 1 else layer.path
+        names.append(name if calls[id(layer)] == 1 else f"{name}#{calls[id(layer)]}")
+    return names
+
+
+@keras.saving.register_keras_serializable(package="sostenuto")
+class LearnedStart(keras.layers.Layer):
+    """The trained states that sequences start from, (U,) for each state of each recurrent layer."""
+
+    def build_for(self, specs: Sequence[StateSpec]) -> None:
+        """Makes the weights, zero at first."""
+        self.vectors = []
+        for spec in specs:
+            name = f"{spec.layer}_{spec.state}".replace("/", "_")
+            self.vectors.append(self.add_weight(shape=(spec.size,), initializer="zeros", name=name))
+        self.built = True
+
+    def begin(self, own: list[Any], first: int) -> list[Any]:
+        """The states (B, U) to start from in place of ``own``; ``first`` is the number of the first of them."""
+        flat = tree.flatten(own)
+        vectors = self.vectors[first : first + len(flat)]
+        rows = [
+            ops.broadcast_to(ops.cast(vector.value, state.dtype), ops.shape(state))
+            for vector, state in zip(vectors, flat, strict=True)
+        ]
+        return tree.pack_sequence_as(own, rows)
+
+
+class FirstStates:
+    """What the recurrent layers of one batch start from, asked for in the order of their calls.
+
+    Args:
+        carried: the states (B, U) that the sequences arrive in, in the order of ``Carried.specs``; None where all
+            sequences begin.
+        fresh: (B,) which rows begin a sequence all the same; None for none.
+        start: the learned states of the model, None where sequences begin as the layers say.
+    """
+
+    def __init__(self, carried: Sequence[Any] | None, fresh: Any = None, start: LearnedStart | None = None) -> None:
+        self._carried = carried
+        self._fresh = fresh
+        self._start = start
+        self._first = 0
+
+    def __call__(self, layer: Any, own: list[Any]) -> list[Any]:
+        first, flat = self._first, tree.flatten(own)
+        self._first += len(flat)
+        if self._carried is None and layer.stateful:
+            return own  # a stateful layer goes on from what it keeps
+        if self._start is not None:
+            own = self._start.begin(own, first)
+        if self._carried is None:
+            return own
+        carried = [
+            ops.cast(state, new.dtype)
+            for state, new in zip(self._carried[first : first + len(flat)], flat, strict=True)
+        ]
+        if self._fresh is not None:
+            fresh = ops.expand_dims(self._fresh, 1)
+            carried = [ops.where(fresh, new, old) for new, old in zip(tree.flatten(own), carried, strict=True)]
+        return tree.pack_sequence_as(own, carried)
