@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,11 @@ class StateSpec:
     state: str
     size: int
     dtype: str
+
+    @property
+    def variable_name(self) -> str:
+        """A name that every backend takes for a variable."""
+        return re.sub(r"\W", "_", f"{self.layer}_{self.state}")
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,7 @@ class LearnedStart(keras.layers.Layer):
         """Makes the weights, zero at first."""
         self.vectors = []
         for spec in specs:
-            name = f"{spec.layer}_{spec.state}".replace("/", "_")
-            self.vectors.append(self.add_weight(shape=(spec.size,), initializer="zeros", name=name))
+            self.vectors.append(self.add_weight(shape=(spec.size,), initializer="zeros", name=spec.variable_name))
         self.built = True
 
     def begin(self, own: list[Any], first: int) -> list[Any]:

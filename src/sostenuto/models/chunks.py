@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from sostenuto.models.batches import Batches
+from sostenuto.models.lanes import LANES
 from sostenuto.sequences import Sequences
 from sostenuto.sequences.batching import pieces
 
@@ -165,7 +166,7 @@ class ChunkBatches(Batches):
         prepare: turns a ``Batch`` into what the model is fed.
         seed: shuffles sequences within a block, anew in each epoch, never the chunks of one; None keeps their order.
         declared_steps: the number of steps that the model fixes; chosen from the lengths by default.
-        first_row: the first row of the model's table of states that is ours.
+        table: the name of the model's table that keeps the states: "fit", "evaluate" or "predict".
     """
 
     def __init__(
@@ -177,7 +178,7 @@ class ChunkBatches(Batches):
         *,
         seed: int | None = None,
         declared_steps: int | None = None,
-        first_row: int = 0,
+        table: str,
     ) -> None:
         super().__init__()
         self._blocks = blocks
@@ -189,10 +190,10 @@ class ChunkBatches(Batches):
         longest = max((int(lengths.max(initial=0)) for lengths in self._lengths), default=0)
         self._chunking = chunking
         self.steps = declared_steps or max(min(chunking.steps, longest), 1)
-        self._first_row = first_row
+        self._table = table
         self._offsets = np.cumsum([0, *(len(lengths) for lengths in self._lengths)])
         self._epochs = 0
-        self._given = -1
+        self._begun, self._given = False, -1
         self._make_plan()
 
     @property
@@ -241,11 +242,16 @@ class ChunkBatches(Batches):
             lanes = np.where(idle, spare, one.positions + self._offsets[number])
             fresh = fresh & (self._epochs == 0)
         counted = one.positions >= 0 if self._chunking.every_chunk else one.ends
-        return {"lanes": (lanes + self._first_row).astype("int32"), "fresh": fresh, "counted": counted}
+        return {LANES[self._table]: lanes.astype("int32"), "fresh": fresh, "counted": counted}
+
+    def on_epoch_begin(self) -> None:
+        """Notes that batches given from now on are trained on; Keras looks at some beforehand, and ends that too."""
+        if not self._begun:
+            self._begun, self._given = True, -1
 
     def on_epoch_end(self) -> None:
         """Shuffles anew, if the epoch went to the end: with steps_per_epoch the next one goes on where this stopped."""
-        if self._given == len(self._rounds) - 1:
+        if self._begun and self._given == len(self._rounds) - 1:
             self._epochs += 1
             if self._random is not None:
                 self._make_plan()

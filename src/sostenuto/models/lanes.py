@@ -11,6 +11,11 @@ from keras import ops
 from sostenuto.models.carrying import StateSpec
 
 
+# What a batch calls the lanes of its rows, by the table that keeps their states. Fit, evaluate and predict have one each,
+# so that none disturbs another, not even from a callback.
+LANES = {"fit": "fit_lanes", "evaluate": "evaluate_lanes", "predict": "predict_lanes"}
+
+
 class LaneStates:
     """A variable (R, U) for each state that sequences carry.
 
@@ -30,7 +35,7 @@ class LaneStates:
                 shape=(rows, spec.size),
                 dtype=spec.dtype,
                 trainable=False,
-                name=f"{spec.layer}_{spec.state}_of_lanes".replace("/", "_"),
+                name=f"{spec.variable_name}_of_lanes",
             )
             for spec in specs
         ]

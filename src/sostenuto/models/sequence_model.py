@@ -14,7 +14,7 @@ from sostenuto.kernels import masks
 from sostenuto.layers import BatchContext, attach_mask, batch_context
 from sostenuto.models import checks
 from sostenuto.models.carrying import Carried, FirstStates, LearnedStart, carried_states
-from sostenuto.models.lanes import LaneStates
+from sostenuto.models.lanes import LANES, LaneStates
 from sostenuto.models.preparing import ready
 from sostenuto.models.real_steps import RealStepsLoss, real_steps_metrics, steps_as_rows
 from sostenuto.models.summary import summary
@@ -22,7 +22,7 @@ from sostenuto.models.verbs import Verbs
 from sostenuto.models.wrapping import model_of_layers
 from sostenuto.sequences.targets import Per
 
-_BATCH = {"values", "lengths", "lanes", "fresh", "counted"}
+_BATCH = {"values", "lengths", "fresh", "counted", *LANES.values()}
 
 
 @keras.saving.register_keras_serializable(package="sostenuto")
@@ -61,7 +61,7 @@ class SequenceModel(Verbs):
         self.start = LearnedStart() if initial_state == "learned" else None
         self.feature_names: tuple[str, ...] = ()
         self.probed = self.cuts_checked = False
-        self._lanes: LaneStates | None = None
+        self.__dict__["_tables"] = {}  # past Keras's tracking of attributes
         self._finish_building()
 
     # --- what it is -----------------------------------------------------------------------------------------------
@@ -151,6 +151,27 @@ class SequenceModel(Verbs):
         """
         summary(self, **kwargs)
 
+    def session(self, store: Any = None, **options: Any) -> Any:
+        """Opens a session on the built model, which runs sequences as their steps arrive.
+
+        Args:
+            store: where states rest: None for memory, a path, an address, or a Store.
+            options: as for ``Session``: ``strict``, ``hot``, ``idle``, ``on_evict``, ``other_model``.
+
+        Returns:
+            A ``Session``.
+
+        Example:
+            >>> import numpy as np, sostenuto as so
+            >>> model = so.SequenceModel([so.LSTM(4)])
+            >>> model.build(2)
+            >>> model.session().step({"a": np.ones(2), "b": np.ones((3, 2))})["b"].shape
+            (4,)
+        """
+        from sostenuto.sessions import Session
+
+        return Session(self, store, **options)
+
     # --- sums -----------------------------------------------------------------------------------------------------
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -174,16 +195,20 @@ class SequenceModel(Verbs):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Runs the layers on a batch ``{"values": (B, T, F), "lengths": (B,)}``.
 
-        A batch of chunks also says which row of the table of states each of its rows goes on from, ``"lanes"`` (B,),
-        and which begin a sequence, ``"fresh"`` (B,); the states it ends in go back there.
+        A batch of chunks also says which row of a table of states each of its rows goes on from, for instance
+        ``"fit_lanes"`` (B,), and which begin a sequence, ``"fresh"`` (B,); the states it ends in go back there.
         """
         mask = self._mask(inputs)
-        lanes = inputs.get("lanes")
-        context = BatchContext(mask, self.declared_steps, self._first_states(inputs), carries=lanes is not None)
+        carried = self._carried_in(inputs)
+        fresh = inputs.get("fresh")
+        first_states = None
+        if carried is not None or self.start is not None:
+            first_states = FirstStates(None if carried is None else carried[0].read(carried[1]), fresh, self.start)
+        context = BatchContext(mask, self.declared_steps, first_states, carries=carried is not None)
         outputs = self.run_layers(inputs["values"], context, training)
-        if lanes is not None:
-            assert self._lanes is not None
-            self._lanes.write(lanes, tree.flatten(context.states))
+        if carried is not None:
+            table, lanes = carried
+            table.write(lanes, tree.flatten(context.states))
         return attach_mask(outputs, mask) if self.output_per == "step" else outputs
 
     def run_layers(self, values: Any, context: BatchContext, training: bool | None = None) -> Any:
@@ -194,12 +219,11 @@ class SequenceModel(Verbs):
             attached = {} if self._takes_tokens or context.mask is None else {"mask": context.mask}
             return self.inner(values, training=training, **attached)
 
-    def _first_states(self, inputs: Any) -> FirstStates | None:
-        lanes = inputs.get("lanes")
-        if lanes is None:
-            return None if self.start is None else FirstStates(None, start=self.start)
-        assert self._lanes is not None
-        return FirstStates(self._lanes.read(lanes), inputs["fresh"], self.start)
+    def _carried_in(self, inputs: Any) -> tuple[LaneStates, Any] | None:
+        for verb, name in LANES.items():
+            if name in inputs:
+                return self._tables[verb], inputs[name]
+        return None
 
     def _mask(self, inputs: Any) -> Any:
         return masks.from_lengths(inputs["lengths"], ops.shape(inputs["values"])[1])
@@ -213,17 +237,18 @@ class SequenceModel(Verbs):
         fed = {"values": np.asarray(values, dtype=dtype)}
         return fed if lengths is None else {"lengths": lengths.astype("int32"), **fed}
 
-    def have_lanes(self, rows: int) -> None:
-        """Makes the table of carried states large enough."""
-        if self._lanes is None or self._lanes.rows < rows:
-            self._lanes = LaneStates(self.carried.specs, rows)
-            # Compiled before, they would go on with the variables of the table that was.
-            self.train_function = self.test_function = self.predict_function = None
+    def have_lanes(self, verb: str, rows: int) -> None:
+        """Makes the table of the states that ``verb`` carries large enough."""
+        known = self._tables.get(verb)
+        if known is None or known.rows < rows:
+            self._tables[verb] = LaneStates(self.carried.specs, rows)
+            # Compiled before, it would go on with the variables of the table that was.
+            setattr(self, {"fit": "train_function", "evaluate": "test_function"}.get(verb, "predict_function"), None)
 
     @property
     def variables(self) -> list[Any]:
-        """All variables, the table of carried states included: trainers carry it, saved files do not hold it."""
-        return super().variables + ([] if self._lanes is None else self._lanes.tables)
+        """All variables, the tables of carried states included: trainers carry them, saved files do not hold them."""
+        return super().variables + [table for states in self.__dict__.get("_tables", {}).values() for table in states.tables]
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True

@@ -12,6 +12,7 @@ from sostenuto.models.batches import Batches, SequenceBatches, rounded_up
 from sostenuto.models.checks import check_chunk
 from sostenuto.models.chunks import ChunkBatches, Chunking
 from sostenuto.models.cutting import check_cuts
+from sostenuto.models.lanes import LANES
 from sostenuto.models.predictions import by_id, by_id_of_chunks
 from sostenuto.models.preparing import Feeder, check_targets, ready, ready_to_validate
 from sostenuto.models.targets import held_out
@@ -85,12 +86,11 @@ class Verbs(keras.Model):
             validation_data = ready_to_validate(self, validation_data)
         chunking = self._chunking(chunk, carry, chunk_targets)
         seed = int(np.random.randint(2**31)) if shuffle else None
-        batches = self._batches(sequences, batch_size, Feeder(self, class_weight), chunking, seed=seed)
+        batches = self._batches("fit", sequences, batch_size, Feeder(self, class_weight), chunking, seed=seed)
         validation = None
         if validation_data is not None:
             size = validation_batch_size or batch_size
-            first_row = batches.rows_of_table if isinstance(batches, ChunkBatches) else 0
-            validation = self._batches(validation_data, size, Feeder(self), _whole(chunking), first_row=first_row)
+            validation = self._batches("evaluate", validation_data, size, Feeder(self), _whole(chunking))
         return super().fit(
             batches,
             epochs=epochs,
@@ -138,7 +138,7 @@ class Verbs(keras.Model):
             )
         sequences = ready(self, x, y, sample_weight)
         check_targets(self, sequences)
-        batches = self._batches(sequences, batch_size, Feeder(self), _whole(self._chunking(chunk)))
+        batches = self._batches("evaluate", sequences, batch_size, Feeder(self), _whole(self._chunking(chunk)))
         return super().evaluate(
             batches, verbose=verbose, steps=steps, callbacks=callbacks, return_dict=return_dict, **kwargs
         )
@@ -168,7 +168,7 @@ class Verbs(keras.Model):
         """
         sequences = ready(self, x)
         chunking = _whole(self._chunking(chunk))
-        batches = self._batches(sequences, batch_size, Feeder(self, with_targets=False), chunking)
+        batches = self._batches("predict", sequences, batch_size, Feeder(self, with_targets=False), chunking)
         number_of_batches = len(batches) if steps is None else min(steps, len(batches))
         bars = keras.callbacks.CallbackList(
             callbacks, add_progbar=verbose not in (0, "0"), verbose=1 if verbose == "auto" else verbose, epochs=1,
@@ -189,7 +189,7 @@ class Verbs(keras.Model):
     def _predicted(self, fed: dict[str, np.ndarray]) -> np.ndarray:
         # JAX compiles every shape anew; rows of length 0 and a coarse grid of steps keep the shapes of a service few.
         rows = len(fed["lengths"])
-        if keras.backend.backend() == "jax" and "lanes" not in fed:
+        if keras.backend.backend() == "jax" and LANES["predict"] not in fed:
             fed = rounded_up(fed, self.declared_steps)
         return np.asarray(self.predict_on_batch(fed))[:rows]
 
@@ -202,20 +202,20 @@ class Verbs(keras.Model):
 
     def _batches(
         self,
+        verb: str,
         sequences: Any,
         batch_size: int | None,
         feeder: Feeder,
         chunking: Chunking | None,
         *,
         seed: int | None = None,
-        first_row: int = 0,
     ) -> Any:
         blocks: Iterable[Sequences] = [sequences] if isinstance(sequences, Sequences) else sequences
         rows, declared = batch_size or 32, self.declared_steps
         if chunking is None:
             return SequenceBatches(blocks, rows, feeder, seed=seed, declared_steps=declared)
-        batches = ChunkBatches(blocks, rows, chunking, feeder, seed=seed, declared_steps=declared, first_row=first_row)
-        self.have_lanes(first_row + batches.rows_of_table)
+        batches = ChunkBatches(blocks, rows, chunking, feeder, table=verb, seed=seed, declared_steps=declared)
+        self.have_lanes(verb, batches.rows_of_table)
         return batches
 
 
