@@ -25,6 +25,7 @@ demo: $(DEMO)
 	KERAS_BACKEND=jax $(PYTHON) examples/japanese_vowels.py --out out
 
 test: $(DEV)
+	@sh scripts/install_valkey.sh
 	$(PYTHON) scripts/run_tests.py
 
 bench: $(DEV)

@@ -20,8 +20,10 @@ hypothesis.settings.register_profile("thorough", max_examples=1000, deadline=Non
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 ROOT = Path(__file__).resolve().parents[1]
-BACKEND_FOLDERS = [ROOT / "tests" / name for name in ("kernels", "layers", "models", "examples", "cli")]
-BACKEND_FOLDERS += [ROOT / "src" / "sostenuto" / name for name in ("cells", "kernels", "layers", "models", "cli")]
+BACKEND_FOLDERS = [ROOT / "tests" / name for name in ("kernels", "layers", "models", "sessions", "examples", "cli")]
+BACKEND_FOLDERS += [
+    ROOT / "src" / "sostenuto" / name for name in ("cells", "kernels", "layers", "models", "sessions", "cli")
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -13,6 +13,7 @@
     ├── StateError(ValueError)             state -> layer
     ├── TokenError(ValueError)             token ids -> embedding
     ├── ModelError(ValueError)             layers -> model
+    ├── SessionError(ValueError)           a call -> session
     ├── IdError(TypeError)                 an object -> an id
     ├── StoreError(OSError)                states -> store and back
     │   └── ConflictError                  somebody else wrote first
@@ -128,6 +129,10 @@ class TokenError(SostenutoError, ValueError):
 
 class ModelError(SostenutoError, ValueError):
     """Layers that cannot be made into a model of sequences."""
+
+
+class SessionError(SostenutoError, ValueError):
+    """A call that a session cannot mean: an id twice, a step out of order, arguments that do not belong together."""
 
 
 class IdError(SostenutoError, TypeError):

@@ -237,9 +237,7 @@ def test_one_long_stream_in_lanes(rng):
     """Language modelling: B pieces of one stream, side by side, are B sequences and nothing else."""
     stream = rng.integers(0, 5, 41)
     pieces, following = stream[:40].reshape(4, 10), stream[1:].reshape(4, 10)
-    model = so.SequenceModel(
-        [keras.layers.Embedding(5, 3), so.LSTM(4, return_sequences=True), keras.layers.Dense(5)]
-    )
+    model = so.SequenceModel([keras.layers.Embedding(5, 3), so.LSTM(4, return_sequences=True), keras.layers.Dense(5)])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     model.fit(list(pieces), list(following), batch_size=4, chunk=5, shuffle=False, epochs=2, verbose=0)
     whole = model.evaluate(list(pieces), list(following), verbose=0)

@@ -165,6 +165,32 @@ _TEXTS = {
         "refused (0.1 + 0.2 is not 0.3), and so are True, None, bytes and nested tuples.",
         "Turn it into text or a whole number first: str(uuid), int(number), data.decode(),\nday.isoformat().",
     ),
+    "SO312": (
+        "An id comes twice in one call",
+        "The steps of an id follow one another. Two entries for one id in the same call do not say which\n"
+        "of them is first.",
+        "Join its steps into one array (T, features), or make two calls.",
+    ),
+    "SO313": (
+        "A step comes out of order",
+        "The caller numbered its steps (step=) or gave their times (at=). A number must be that of the next\n"
+        "step, or of the last call, which is then repeated without being counted; a time must be later than\n"
+        "the last one, or equal to it for a repeat. This one was counted before, or one before it is missing.",
+        "session.steps(id) is the number of the next step. Send what is missing first; leave out what was\n"
+        "counted; session.reset(id) begins anew.",
+    ),
+    "SO314": (
+        "A repeated step brings other values",
+        "Its number or time says that it was answered already, but the input is not the one that was answered\n"
+        "then (their checksums differ), so the recorded answer would be wrong and a second count too.",
+        "Repeat a call exactly as it was; number a new step with session.steps(id).",
+    ),
+    "SO315": (
+        "A session cannot be used like this",
+        "The session is closed, or its arguments do not belong together: ids and x of different numbers, a\n"
+        "step number or time for an id that is not in the call.",
+        "session.step({id: x}) for a dict; session.step(ids, x) with one entry of x for each id.",
+    ),
     "SO401": (
         "Targets do not fit the sequences",
         "Targets are given per sequence (one entry for each) or per step (one entry for each step of each\nsequence).",
@@ -240,6 +266,11 @@ _TEXTS = {
         "attention or a pooling over time would have to remember the steps before the cut.",
         "Run sequences whole, or use recurrent layers that read forwards, with layers that work step by step\n"
         "between them.",
+    ),
+    "SO608": (
+        "The model is not built",
+        "A session runs the weights of a model, and there are none before it knows how many features a step\nhas.",
+        "model.build(features); or fit the model, or load one that was fitted.",
     ),
     "SO701": (
         "No backend for Keras is installed",
