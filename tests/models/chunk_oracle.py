@@ -172,7 +172,7 @@ def descend(network: Network, sums: Gradients, rate: float) -> None:
 
 
 def copies_of(layer: Any) -> list[Any]:
-    """Plain layers in float64 that compute what a recurrent layer of the model does; a stack of cells becomes several."""
+    """Plain layers in float64 that compute what a recurrent layer does; a stack of cells becomes several."""
     cells = layer.cell.cells if hasattr(layer.cell, "cells") else [layer.cell]
     kinds = {"LSTMCell": so.LSTM, "GRUCell": so.GRU, "SimpleRNNCell": so.SimpleRNN}
     plain = []

@@ -1,4 +1,4 @@
-"""The plan of chunked training: every step once and in order, one lane a sequence, the same few shapes in every epoch."""
+"""The plan of chunked training: every step once and in order, one lane a sequence, the same few shapes every epoch."""
 
 from __future__ import annotations
 
