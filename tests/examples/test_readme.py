@@ -16,7 +16,8 @@ def said_in_comments(block: str) -> list[str]:
     return [match.strip() for match in re.findall(r"^print\(.*\) *# (.*)$", block, re.MULTILINE)]
 
 
-def test_all_programs_in_order(capsys):
+def test_all_programs_in_order(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     keras.backend.clear_session()
     names: dict[str, object] = {}
     for block in BLOCKS:
@@ -26,4 +27,4 @@ def test_all_programs_in_order(capsys):
             assert said.split(", over")[0] in printed
     closing = README.split("```\n")[-2]
     assert closing.strip() == printed.strip()
-    assert len(BLOCKS) == 7
+    assert len(BLOCKS) == 9

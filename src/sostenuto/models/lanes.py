@@ -10,8 +10,8 @@ from keras import ops
 
 from sostenuto.models.carrying import StateSpec
 
-# What a batch calls the lanes of its rows, by the table that keeps their states. Fit, evaluate and predict have one each,
-# so that none disturbs another, not even from a callback.
+# What a batch calls the lanes of its rows, by the table that keeps their states. fit, evaluate and predict have one
+# each, so that none disturbs another, not even from a callback.
 LANES = {"fit": "fit_lanes", "evaluate": "evaluate_lanes", "predict": "predict_lanes"}
 
 
