@@ -142,6 +142,18 @@ def test_stream_gives_what_memory_gives(stream):
     np.testing.assert_allclose(said.values, expected.values, atol=1e-6)
 
 
+def test_stream_in_chunks(stream):
+    streamed, whole = stream
+    model = so.SequenceModel([so.LSTM(4, return_sequences=True), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    losses = model.fit(streamed, epochs=2, batch_size=8, chunk=3, validation_data=streamed, verbose=0).history
+    right = model.evaluate(whole, verbose=0)
+    np.testing.assert_allclose([*losses["loss"], *losses["val_loss"]], right, rtol=1e-5)
+    said, expected = model.predict(streamed, chunk=5, batch_size=4, verbose=0), model.predict(whole, verbose=0)
+    assert said.ids == expected.ids
+    np.testing.assert_allclose(said.values, expected.values, atol=1e-6)
+
+
 def test_stream_with_separate_targets_is_refused(stream):
     model = small_model()
     with pytest.raises(so.TargetError, match="a stream that brings them along"):
