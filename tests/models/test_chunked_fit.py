@@ -272,3 +272,57 @@ def test_what_a_stateful_layer_keeps_rests_meanwhile(rng):
     model.fit(data, targets, chunk=2, verbose=0)
     for name, state in layer.get_state().items():
         np.testing.assert_array_equal(state, before[name])
+
+
+# --- models that only their own results can judge -----------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Leaky(keras.layers.Layer):
+    """A cell of one's own, with two states of different sizes and an output that is neither."""
+
+    state_size, output_size = [2, 3], 4
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1] + 5, 9), initializer="glorot_uniform", name="kernel")
+        self.built = True
+
+    def call(self, inputs, states):
+        first, second = states
+        mixed = keras.ops.tanh(keras.ops.concatenate([inputs, first, second], axis=-1) @ self.kernel)
+        return mixed[:, 5:], [0.9 * first + mixed[:, :2], mixed[:, 2:5]]
+
+
+def of_a_cell_of_ones_own():
+    return so.SequenceModel([so.RNN(Leaky(), return_sequences=True), keras.layers.Dense(1)])
+
+
+def with_a_model_inside():
+    inside = keras.Sequential([keras.layers.Dense(3), so.LSTM(3, return_sequences=True), keras.layers.Dense(2)])
+    return so.SequenceModel([so.GRU(2, return_sequences=True), inside, keras.layers.Dense(1)])
+
+
+def with_a_layer_called_twice():
+    values, shared = keras.Input((None, FEATURES)), so.GRU(FEATURES, return_sequences=True)
+    again = shared(keras.layers.Rescaling(-1.0)(shared(values)))
+    return so.SequenceModel(keras.Model(values, keras.layers.Dense(1)(again)))
+
+
+def in_half_precision():
+    layers = [so.LSTM(3, return_sequences=True, dtype="mixed_bfloat16"), so.GRU(3, return_sequences=True)]
+    return so.SequenceModel([*layers, keras.layers.Dense(1)])
+
+
+@pytest.mark.parametrize(
+    "make", [of_a_cell_of_ones_own, with_a_model_inside, with_a_layer_called_twice, in_half_precision]
+)
+def test_pieces_are_the_whole_and_training_goes_through(make, rng):
+    model = make()
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    data, targets = data_of([7, 3, 0, 9], rng)
+    losses = model.fit(data, targets, batch_size=2, chunk=3, verbose=0).history["loss"]
+    tolerance = 2e-2 if make is in_half_precision else 1e-5
+    np.testing.assert_allclose(losses, model.evaluate(data, targets, verbose=0), rtol=tolerance)
+    whole, pieces = model.predict(data, verbose=0), model.predict(data, chunk=2, batch_size=3, verbose=0)
+    for name in data:
+        np.testing.assert_allclose(pieces[name], whole[name], atol=tolerance)
