@@ -1,7 +1,7 @@
-"""All benchmarks in one run: our layers beside Keras's on each backend, then a large table read into Sequences.
+"""All benchmarks in one run: on each backend our layers beside Keras's, chunked training and sessions; stores; tables.
 
     python benchmarks/run.py            everything, some 20 minutes; texts go to benchmarks/results/
-    python benchmarks/run.py --quick    7 rounds and a table of a million rows, nothing is kept
+    python benchmarks/run.py --quick    7 rounds, a store and a table of modest size, nothing is kept
 
 Each runs in a process of its own while nothing else does: idle threads of one framework would slow the next.
 """
@@ -47,7 +47,12 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
     rounds = ["--quick"] if quick else []
-    failed = [run(f"layers-{backend}", "layers.py", rounds, not quick, KERAS_BACKEND=backend) for backend in BACKENDS]
+    failed = [
+        run(f"{subject}-{backend}", f"{subject}.py", rounds, not quick, KERAS_BACKEND=backend)
+        for subject in ("layers", "chunks", "sessions")
+        for backend in BACKENDS
+    ]
+    failed.append(run("stores", "stores.py", [], not quick))
     failed.append(run("from-table", "from_table.py", ["--rows", "1000000"] if quick else [], not quick))
     return int(any(failed))
 

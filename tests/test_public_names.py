@@ -28,7 +28,7 @@ def test_names_are_sorted_and_documented():
     assert so.__all__ == sorted(so.__all__, key=lambda name: (not name.isupper(), name))
     assert [name for name in so.__all__ if not (getattr(so, name).__doc__ or "").strip()] == []
     assert {name for name in vars(so) if not name.startswith("_")} - set(so.__all__) <= {
-        "cells", "cli", "diagnosis", "errors", "kernels", "layers", "models", "sequences",
+        "cells", "cli", "diagnosis", "errors", "kernels", "layers", "models", "sequences", "sessions", "stores",
     }  # fmt: skip
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from sostenuto.errors import ModelError
 from sostenuto.layers import Bidirectional
 from sostenuto.models import probe
-from sostenuto.models.stepping import StepFunction
 
 _PIECES = (3, 1, 2)
 _TOLERANCE = 1e-4
@@ -65,7 +64,7 @@ def _same_in_pieces(model: Any) -> bool:
     steps = sum(_PIECES)
     declared = model.declared_steps
     values = probe.sample(model, (2, steps if declared is None else min(steps, declared), model.feature_count))
-    run = StepFunction(model)
+    run = model.step_function
     whole, _ = _outputs(model, run, values, run.initial(2))
     states, start, parts = run.initial(2), 0, []
     for piece in _PIECES:
@@ -79,7 +78,7 @@ def _same_in_pieces(model: Any) -> bool:
     return joined.shape == whole.shape and np.allclose(joined, whole, rtol=_TOLERANCE, atol=_TOLERANCE)
 
 
-def _outputs(model: Any, run: StepFunction, values: np.ndarray, states: list[np.ndarray]) -> Any:
+def _outputs(model: Any, run: Any, values: np.ndarray, states: list[np.ndarray]) -> Any:
     steps = values.shape[1]
     missing = 0 if model.declared_steps is None else model.declared_steps - steps
     padded = np.pad(values, ((0, 0), (0, missing), (0, 0)))

@@ -17,6 +17,7 @@ from sostenuto.models.carrying import Carried, FirstStates, LearnedStart, carrie
 from sostenuto.models.lanes import LANES, LaneStates
 from sostenuto.models.preparing import ready
 from sostenuto.models.real_steps import RealStepsLoss, real_steps_metrics, steps_as_rows
+from sostenuto.models.stepping import StepFunction
 from sostenuto.models.summary import summary
 from sostenuto.models.verbs import Verbs
 from sostenuto.models.wrapping import model_of_layers
@@ -91,6 +92,11 @@ class SequenceModel(Verbs):
     def carried(self) -> Carried:
         """The states that sequences carry through the model. Known once it is built."""
         return carried_states(self.inner)
+
+    @cached_property
+    def step_function(self) -> StepFunction:
+        """The model as a pure function of values and states; one for all who use it, so each shape is compiled once."""
+        return StepFunction(self)
 
     @property
     def _takes_tokens(self) -> bool:

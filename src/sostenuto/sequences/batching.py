@@ -120,7 +120,8 @@ def pieces(self: Sequences, rows: np.ndarray, starts: np.ndarray, lengths: np.nd
 
     Example:
         >>> from sostenuto.sequences import Sequences
-        >>> batch = pieces(Sequences.from_list([[1, 2, 3], [4]]), np.array([0, 1]), np.array([1, 0]), np.array([2, 1]), 2)
+        >>> sequences = Sequences.from_list([[1, 2, 3], [4]])
+        >>> batch = pieces(sequences, np.array([0, 1]), np.array([1, 0]), np.array([2, 1]), 2)
         >>> batch.values[..., 0].tolist(), batch.lengths.tolist()
         ([[2, 3], [4, 0]], [2, 1])
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 from keras import tree
 
@@ -17,14 +18,17 @@ def compiled_call(layer: Any) -> Callable[[Any], Any]:
     """
     import jax
 
-    @jax.jit
-    def run(trainable: Any, fixed: Any, inputs: Any) -> Any:
-        return layer.stateless_call(trainable, fixed, inputs, training=False)[0]
+    variables = layer.variables
 
-    variables = layer.trainable_variables, layer.non_trainable_variables
+    @jax.jit
+    def run(values: Any, inputs: Any) -> Any:
+        # Not stateless_call, which asks for all variables that the layer has by then: a frozen layer, or a table of
+        # states that came later, must not matter.
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return layer(inputs, training=False)
 
     def call(inputs: Any) -> Any:
-        outputs = run(*([variable.value for variable in group] for group in variables), inputs)
+        outputs = run([variable.value for variable in variables], inputs)
         return tree.map_structure(np.asarray, outputs)
 
     return call
