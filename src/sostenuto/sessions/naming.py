@@ -10,6 +10,7 @@ from sostenuto.diagnosis import count, nearest, shape_of, some
 from sostenuto.errors import SessionError, UnknownIdError
 from sostenuto.sequences.checks import to_numpy
 from sostenuto.stores import Id, Store, plain_id
+from sostenuto.stores.ids import plain_ids
 
 # So many ids are looked through for a near one; never the million of a large store.
 _FEW = 1000
@@ -56,7 +57,7 @@ def unique_ids(ids: list[Any]) -> list[Id]:
         >>> unique_ids(["a", np.int64(7), ("b", 1)])
         ['a', 7, ('b', 1)]
     """
-    plain = ids if _all_plain(ids) else [plain_id(id) for id in ids]
+    plain = plain_ids(ids)
     if len(set(plain)) == len(plain):
         return plain
     seen: set[Id] = set()
@@ -69,14 +70,6 @@ def unique_ids(ids: list[Any]) -> list[Id]:
         wanted="every id once: which of its steps would be first?",
         fix="join the steps of an id into one array (T, F), or make two calls",
     )
-
-
-def _all_plain(ids: list[Any]) -> bool:
-    """Whether all are short whole numbers, or all ASCII texts: told at once, for a thousand ids per call."""
-    kinds = set(map(type, ids))
-    if kinds == {str}:
-        return "".join(ids).isascii()
-    return kinds == {int} and min(ids) >= -(1 << 63) and max(ids) < 1 << 63
 
 
 def unknown(ids: list[Id], store: Store, hot: Iterable[Id]) -> UnknownIdError:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from sostenuto.stores.contract import Change, Entry, Store, closed_error, conflict, new_revision, refuse_twice
-from sostenuto.stores.ids import Id, plain_id
+from sostenuto.stores.ids import Id, plain_ids
 
 
 class MemoryStore(Store):
@@ -31,14 +31,15 @@ class MemoryStore(Store):
         return "memory"
 
     def read(self, ids: Sequence[Id]) -> list[Entry | None]:
-        plain = [plain_id(id) for id in ids]
+        plain = plain_ids(ids)
         with self._lock:
             entries = self._open()
             return [entries.get(id) for id in plain]
 
     def write(self, changes: Sequence[Change]) -> int:
-        changes = [Change(plain_id(id), expected, record) for id, expected, record in changes]
-        refuse_twice(self.name, [change.id for change in changes])
+        ids = plain_ids([change.id for change in changes])
+        refuse_twice(self.name, ids)
+        changes = [Change(id, expected, record) for id, (_, expected, record) in zip(ids, changes, strict=True)]
         revision = new_revision()
         written = {id: Entry(revision, bytes(record)) for id, _, record in changes if record is not None}
         with self._lock:
