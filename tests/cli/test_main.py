@@ -108,6 +108,16 @@ def test_same_seed_gives_the_same_model(home: Path) -> None:
     assert first["validation"]["RMSE"] == pytest.approx(second["validation"]["RMSE"], rel=1e-6)
 
 
+def test_chunks_train_and_are_noted(home: Path, tmp_path: Path) -> None:
+    options = ["--target", "left", *QUICK, "--chunk", 5, "--out", tmp_path]
+    found = run("fit", home / "engines.parquet", *FIT_ENGINES, *options)
+    assert found.exit_code == 0, found.output
+    notes = json.loads((tmp_path / "sostenuto.json").read_text())
+    assert notes["settings"]["chunk"] == 5
+    other = json.loads((home / "engines" / "sostenuto.json").read_text())["results"]
+    assert notes["results"]["validation"]["RMSE"] != pytest.approx(other["validation"]["RMSE"], rel=1e-6)
+
+
 def test_raw_text_with_steps_left(home: Path, tmp_path: Path) -> None:
     table = engines().drop_columns(["left"])
     path = text(table, tmp_path / "raw.txt")

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from sostenuto.cli import live
 from sostenuto.cli.console import ERROR_STATUS, console, explained
 from sostenuto.diagnosis import PAGES, nearest, page
 
@@ -140,6 +141,14 @@ def fit(
     learning_rate: Annotated[
         float, typer.Option(min=0.0, help="Of Adam; falls along a cosine.", rich_help_panel=_TRAINING)
     ] = 0.003,
+    chunk: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Truncated backpropagation: so many steps at a time, with the state of each sequence carried on.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
     patience: Annotated[
         int, typer.Option(min=1, help="Epochs without a better validation loss.", rich_help_panel=_TRAINING)
     ] = 20,
@@ -156,7 +165,7 @@ def fit(
     request = Request(
         names_in(id), time, names_in(columns), names_in(features), target, target_per.value, task.value, cap
     )
-    settings = Settings(units, layers, cell.value, dropout, epochs, batch_size, learning_rate, patience, seed)
+    settings = Settings(units, layers, cell.value, dropout, epochs, batch_size, learning_rate, patience, seed, chunk)
     with explained(traceback):
         fitting.fit(table, request, settings, out, validation, validation_share, folds, console())
 
@@ -223,6 +232,10 @@ def describe(
         describing.describe(
             table, names_in(id), time, names_in(features), names_in(columns), target, picture, console()
         )
+
+
+app.command(help=live.STREAM)(live.stream)
+app.add_typer(live.state)
 
 
 @app.command()

@@ -12,6 +12,7 @@ import numpy as np
 from sostenuto.cli.recipe import Recipe, with_features
 from sostenuto.layers import GRU, LSTM
 from sostenuto.models import SequenceModel
+from sostenuto.models.chunks import plan_rounds
 from sostenuto.sequences import Sequences
 
 CELLS = {"lstm": LSTM, "gru": GRU}
@@ -31,6 +32,7 @@ class Settings:
         learning_rate: of Adam, in the first epoch; it falls along a cosine and would reach 0 after the last.
         patience: epochs without a better validation loss after which training stops.
         seed: of weights, shuffling, dropout and the split.
+        chunk: steps of a chunk, for truncated backpropagation through time; None runs sequences whole.
     """
 
     units: int = 64
@@ -42,6 +44,7 @@ class Settings:
     learning_rate: float = 0.003
     patience: int = 20
     seed: int = 0
+    chunk: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The settings as plain values."""
@@ -115,6 +118,20 @@ def compiled(model: SequenceModel, recipe: Recipe, settings: Settings, batches: 
     return model
 
 
+def batches_in(sequences: Sequences, settings: Settings) -> int:
+    """The number of batches in an epoch.
+
+    Example:
+        >>> sequences = Sequences.from_list([[1.0] * 9, [1.0] * 5])
+        >>> batches_in(sequences, Settings(batch_size=2)), batches_in(sequences, Settings(batch_size=2, chunk=4))
+        (1, 3)
+    """
+    if settings.chunk is None:
+        return -(-len(sequences) // settings.batch_size)
+    lanes = max(min(settings.batch_size, len(sequences)), 1)
+    return len(plan_rounds(sequences.lengths, lanes, settings.chunk, np.random.default_rng(0)))
+
+
 def train(
     recipe: Recipe, sequences: Sequences, validation: Sequences | None, settings: Settings, callbacks: list[Any]
 ) -> Trained:
@@ -130,7 +147,7 @@ def train(
     sequences = with_features(sequences, recipe.features)
     validation = None if validation is None else with_features(validation, recipe.features)
     keras.utils.set_random_seed(settings.seed)
-    model = network(recipe, settings, -(-len(sequences) // settings.batch_size))
+    model = network(recipe, settings, batches_in(sequences, settings))
     if validation is not None:
         patient = keras.callbacks.EarlyStopping("val_loss", patience=settings.patience, restore_best_weights=True)
         callbacks = [*callbacks, patient]
@@ -140,6 +157,7 @@ def train(
         validation_data=None if validation is None else recipe.prepared(validation),
         batch_size=settings.batch_size,
         epochs=settings.epochs,
+        chunk=settings.chunk,
         callbacks=callbacks,
         verbose=0,
     ).history

@@ -300,6 +300,26 @@ _TEXTS = {
         "Nothing is overwritten that Sostenuto has not written itself, and a folder must allow writing.",
         "Name another place with --out.",
     ),
+    "SO803": (
+        "A row of a stream cannot be taken",
+        "A row needs an id, the time (where the model was trained with one), later than that of the row of this\n"
+        "id before it, and a finite number for every feature. All rows before the one named were answered and\n"
+        "are kept; none after it was touched.",
+        "Correct the row and run the command again: rows that were done before are told by their time and\n"
+        "skipped (without a time: with --resume). Or pass --skip-bad to leave such rows out.",
+    ),
+    "SO804": (
+        "An id on the command line may mean two ids",
+        "17 and '17' are two ids, a number and a text; a store may hold both, and a command line knows text only.",
+        "Pass --keys and write ids as JSON: 17 for the number, '\"17\"' for the text, '[\"lyon\",3]' for a tuple.",
+    ),
+    "SO805": (
+        "States cannot be exported to, or imported from, a file",
+        "'sostenuto state export' writes files that hold the states of a store, which model made them, and all\n"
+        "that is needed to go on from them; 'import' reads these and no others, and leaves ids alone that are\n"
+        "there already.",
+        "Import what was exported; pass --replace to put the file's states in place of those there.",
+    ),
     "SO901": (
         "This cannot be opened or read as a store",
         "A path names a SQLite file that Sostenuto made, or a new file in a folder that is there; valkey://\n"
