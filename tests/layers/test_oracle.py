@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+import sostenuto as so
 from tests.gradients import gradients
 from tests.layers.cases import (
     FEATURES,
@@ -177,3 +178,23 @@ def test_both_implementations_of_keras_mean_the_same(name, implementation, rng):
     layer = built(LAYERS[name], rng, return_sequences=True, implementation=implementation)
     x = batch(rng)
     assert_close(layer(x), expected(layer, x).outputs)
+
+
+@pytest.mark.parametrize("stacked", [False, True], ids=["portable", "cellwise"])
+def test_wide_steps_are_cleaned_too(stacked, rng):
+    """From 64 features on, compiled loops clean each step by itself; gradients and results know nothing of it."""
+    twin = built(LAYERS["gru"], rng, features=64, return_sequences=True)
+    layer = so.RNN([so.GRUCell(UNITS)], return_sequences=True) if stacked else twin
+    layer.build((None, None, 64))
+    layer.set_weights(twin.get_weights())
+    x, d_output = batch(rng, features=64), rng.normal(size=(ROWS, STEPS, UNITS)) * MASK[..., None]
+
+    def loss(x):
+        return ops.sum(layer(x, mask=MASK) * ops.convert_to_tensor(d_output, "float32"))
+
+    wanted = expected(twin, x, MASK, d_outputs=d_output)
+    (d_x,), d_weights = gradients(loss, [with_garbage(x, MASK)], layer.trainable_variables)
+    assert_close(d_x, wanted.d_inputs)
+    for got, right in zip(d_weights, wanted.d_weights, strict=True):
+        assert_close(got, right)
+    assert layer.explain().kernel.name == ("cellwise" if stacked else "portable")

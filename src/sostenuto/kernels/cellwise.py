@@ -26,13 +26,13 @@ def run(request: Request, sequences: Any, states: list[Any], mask: Any, *, all_o
     takes_training = isinstance(cell, keras.layers.Layer) and getattr(cell, "_call_has_training_arg", False)
     options = {"training": request.training} if takes_training else {}
     call = cell if callable(cell) else cell.call
-    at_once = runs_eagerly_by_step(request.unroll)
-    if at_once and mask is not None:
+    by_step = mask is not None and not runs_eagerly_by_step(request.unroll) and masks.better_by_step(sequences)
+    if mask is not None and not by_step:
         sequences = masks.keep_real(sequences, mask)
 
     def step(step_inputs: list[Any], carried: list[Any]) -> tuple[Any, list[Any]]:
         before, last = carried
-        x = step_inputs[0] if at_once or mask is None else masks.keep_real_rows(step_inputs[0], step_inputs[1])
+        x = masks.keep_real_rows(step_inputs[0], step_inputs[1]) if by_step else step_inputs[0]
         output, after = call(x, before, **options)
         # Cells may return tuples for lists, a lone state bare, and StackedRNNCells of one cell leaves out a level.
         after = tree.pack_sequence_as(before, tree.flatten(after))

@@ -32,14 +32,15 @@ def run(request: Request, sequences: Any, states: list[Any], mask: Any, *, all_o
     # Projecting all steps at once saves a call per step where calls are dear (eager torch: 1.3 to 2 times faster);
     # inside a compiled loop it only adds memory traffic (XLA: up to 3.4 times slower). design/0003 has the figures.
     ahead = runs_eagerly_by_step(request.unroll)
-    if ahead and mask is not None:
+    by_step = mask is not None and not ahead and masks.better_by_step(sequences)
+    if mask is not None and not by_step:
         sequences = masks.keep_real(sequences, mask)
     inputs = _project_all(equations, cell, weights, sequences, input_masks) if ahead else sequences
 
     def step(step_inputs: list[Any], now: list[Any]) -> tuple[Any, list[Any]]:
         projected = step_inputs[0]
         if not ahead:
-            x = projected if mask is None else masks.keep_real_rows(projected, step_inputs[1])
+            x = masks.keep_real_rows(projected, step_inputs[1]) if by_step else projected
             projected = equations.project(cell, weights, x, input_masks)
         new = equations.advance(cell, weights, projected, now, state_masks)
         if mask is not None:
