@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import sostenuto as so
+from sostenuto.models import carrying
 from tests.models.chunk_oracle import network_of, train, weights_of
 
 BACKEND = keras.backend.backend()
@@ -313,8 +316,37 @@ def in_half_precision():
     return so.SequenceModel([*layers, keras.layers.Dense(1)])
 
 
+def of_networks_with_the_same_names():
+    """What the command line makes of --folds."""
+
+    def network():
+        layers = [keras.Input((None, FEATURES)), so.LSTM(3, return_sequences=True, name="a"), keras.layers.Dense(1)]
+        return keras.Sequential(layers, name="network")
+
+    values = keras.Input((None, FEATURES))
+    members = [keras.Sequential(network().layers, name=f"member_{number}") for number in range(2)]
+    return so.SequenceModel(keras.Model(values, keras.layers.Average()([member(values) for member in members])))
+
+
+def test_names_of_states_are_unique():
+    specs = of_networks_with_the_same_names().carried.specs
+    assert [spec.state for spec in specs] == ["h", "c", "h", "c"]
+    assert specs[0].layer == specs[1].layer != specs[2].layer == specs[3].layer
+    specs = with_a_layer_called_twice().carried.specs
+    assert specs[1].layer == f"{specs[0].layer}#2"
+    one, other = SimpleNamespace(name="a", path="a"), SimpleNamespace(name="a", path="a")
+    assert carrying._names([one, other, one]) == ["a", "a#2", "a#3"]
+
+
 @pytest.mark.parametrize(
-    "make", [of_a_cell_of_ones_own, with_a_model_inside, with_a_layer_called_twice, in_half_precision]
+    "make",
+    [
+        of_a_cell_of_ones_own,
+        with_a_model_inside,
+        with_a_layer_called_twice,
+        in_half_precision,
+        of_networks_with_the_same_names,
+    ],
 )
 def test_pieces_are_the_whole_and_training_goes_through(make, rng):
     model = make()

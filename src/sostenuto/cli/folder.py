@@ -130,7 +130,8 @@ def load(folder: Path) -> SavedModel:
     except (KeyError, TypeError) as error:
         raise _unreadable(folder, f"{NOTES} without a field that is needed: {error}") from None
     try:
-        model = keras.models.load_model(folder / MODEL)
+        # Nothing here trains on: without its optimizer, whose state a mean of several networks never had.
+        model = keras.models.load_model(folder / MODEL, compile=False)
     except Exception as error:  # Keras raises whatever its archive, layers and backend raise
         first = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise _unreadable(folder, f"{MODEL}: {first}") from error

@@ -70,12 +70,13 @@ def carried_states(inner: Any) -> Carried:
 def _names(layers: list[Any]) -> list[str]:
     distinct = {id(layer): layer for layer in layers}
     alike = Counter(layer.name for layer in distinct.values())
-    calls: Counter[int] = Counter()
+    seen: Counter[str] = Counter()
     names = []
     for layer in layers:
-        calls[id(layer)] += 1
+        # Even paths may be alike, as those of networks that were built alone and joined later.
         name = layer.name if alike[layer.name] == 1 else layer.path
-        names.append(name if calls[id(layer)] == 1 else f"{name}#{calls[id(layer)]}")
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
     return names
 
 
