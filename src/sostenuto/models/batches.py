@@ -108,7 +108,30 @@ def _lead_with_two_lengths(rows: list[Row]) -> None:
 
 
 class Batches(keras.utils.PyDataset):
-    """What ``SequenceModel`` has prepared for Keras's trainers."""
+    """What ``SequenceModel`` has prepared for Keras's trainers.
+
+    Args:
+        blocks: one or more collections, gone through in order; a stream is gone through anew in each epoch.
+    """
+
+    def __init__(self, blocks: Iterable[Sequences]) -> None:
+        super().__init__()
+        self._blocks = blocks
+        self._rewind()
+
+    def _rewind(self) -> None:
+        self._at = -1
+        self._block: Sequences | None = None
+        self._iterator: Iterator[Sequences] = iter(self._blocks)
+
+    def _block_number(self, number: int) -> Sequences:
+        if number < self._at:
+            self._rewind()
+        while self._at < number:
+            self._block = next(self._iterator)
+            self._at += 1
+        assert self._block is not None
+        return self._block
 
 
 class SequenceBatches(Batches):
@@ -131,8 +154,7 @@ class SequenceBatches(Batches):
         seed: int | None = None,
         declared_steps: int | None = None,
     ) -> None:
-        super().__init__()
-        self._blocks = blocks
+        super().__init__(blocks)
         self._batch_size = batch_size
         self._prepare = prepare
         self._random = None if seed is None else np.random.default_rng(seed)
@@ -145,11 +167,6 @@ class SequenceBatches(Batches):
         plans = [plan(lengths, self._batch_size, self.grid, self._random) for lengths in self._lengths]
         self._rows = [(number, row) for number, rows in enumerate(plans) for row in rows]
         self._rewind()
-
-    def _rewind(self) -> None:
-        self._at = -1
-        self._block: Sequences | None = None
-        self._iterator: Iterator[Sequences] = iter(self._blocks)
 
     @property
     def rows(self) -> list[Row]:
@@ -165,13 +182,7 @@ class SequenceBatches(Batches):
 
     def __getitem__(self, index: int) -> Any:
         number, row = self._rows[index]
-        if number < self._at:
-            self._rewind()
-        while self._at < number:
-            self._block = next(self._iterator)
-            self._at += 1
-        assert self._block is not None
-        return self._prepare(self._block.batch(row.positions, row.steps))
+        return self._prepare(self._block_number(number).batch(row.positions, row.steps))
 
     def on_epoch_end(self) -> None:
         """Shuffles anew."""

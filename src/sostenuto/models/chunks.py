@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,8 +180,7 @@ class ChunkBatches(Batches):
         declared_steps: int | None = None,
         table: str,
     ) -> None:
-        super().__init__()
-        self._blocks = blocks
+        super().__init__(blocks)
         self._prepare = prepare
         self._random = None if seed is None else np.random.default_rng(seed)
         self._lengths = [block.lengths for block in blocks]
@@ -208,11 +207,6 @@ class ChunkBatches(Batches):
             self._rounds += [(number, one) for one in rounds]
         self._rewind()
 
-    def _rewind(self) -> None:
-        self._at = -1
-        self._block: Sequences | None = None
-        self._iterator: Iterator[Sequences] = iter(self._blocks)
-
     @property
     def rounds(self) -> list[tuple[int, Round]]:
         """The plan of this epoch, each batch with the number of its block."""
@@ -223,14 +217,8 @@ class ChunkBatches(Batches):
 
     def __getitem__(self, index: int) -> Any:
         number, one = self._rounds[index]
-        if number < self._at:
-            self._rewind()
-        while self._at < number:
-            self._block = next(self._iterator)
-            self._at += 1
-        assert self._block is not None
         self._given = index
-        batch = pieces(self._block, np.maximum(one.positions, 0), one.starts, one.lengths, self.steps)
+        batch = pieces(self._block_number(number), np.maximum(one.positions, 0), one.starts, one.lengths, self.steps)
         fed, *rest = self._prepare(batch)
         return ({**fed, **self._states(number, one)}, *rest)
 

@@ -72,10 +72,7 @@ def by_id(sequences: Any, batches: SequenceBatches, outputs: list[np.ndarray], p
     Returns:
         ``Sequences`` of outputs per step, ``Predictions`` per sequence.
     """
-    blocks = [sequences] if isinstance(sequences, Sequences) else list(sequences)
-    first = np.cumsum([0, *(len(block) for block in blocks)])
-    lengths = np.concatenate([block.lengths for block in blocks])
-    ids = [name for block in blocks for name in block.ids]
+    first, lengths, ids = _all_of(sequences)
     rows = batches.numbered_rows()[: len(outputs)]
     positions = np.concatenate([row.positions + first[number] for number, row in rows])
     order = np.argsort(positions)
@@ -107,10 +104,7 @@ def by_id_of_chunks(sequences: Any, batches: ChunkBatches, outputs: list[np.ndar
     Returns:
         ``Sequences`` of outputs per step, ``Predictions`` per sequence.
     """
-    blocks = [sequences] if isinstance(sequences, Sequences) else list(sequences)
-    first = np.cumsum([0, *(len(block) for block in blocks)])
-    lengths = np.concatenate([block.lengths for block in blocks])
-    ids = [name for block in blocks for name in block.ids]
+    first, lengths, ids = _all_of(sequences)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     ended = np.zeros(len(ids), bool)
     size = (int(offsets[-1]) if per == "step" else len(ids), *outputs[0].shape[2 if per == "step" else 1 :])
@@ -131,6 +125,13 @@ def by_id_of_chunks(sequences: Any, batches: ChunkBatches, outputs: list[np.ndar
     if len(known) < len(ids):
         values, offsets = values[np.repeat(ended, lengths)], np.concatenate([[0], np.cumsum(lengths[known])])
     return Sequences(values, offsets, names, features=_output_names(values.shape[1]), missing="keep")
+
+
+def _all_of(sequences: Any) -> tuple[np.ndarray, np.ndarray, list[Any]]:
+    """The number of the first sequence of each block, and the lengths and ids of all sequences."""
+    blocks = [sequences] if isinstance(sequences, Sequences) else list(sequences)
+    first = np.cumsum([0, *(len(block) for block in blocks)])
+    return first, np.concatenate([block.lengths for block in blocks]), [name for block in blocks for name in block.ids]
 
 
 def _output_names(number: int) -> list[str]:
