@@ -17,6 +17,7 @@ import sostenuto as so
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples" / "language_model"))
 
+import by_hand
 import plain_torch
 import train as example
 from words import lanes, numbered, read_words, vocabulary_of
@@ -177,6 +178,20 @@ def test_the_plain_loop_prints_the_ratio(texts, tmp_path, capsys):
     head, *rows, _ = capsys.readouterr().out.splitlines()
     assert head.split() == ["epoch", "training", "validation", "train.py", "ratio"]
     assert [float(row.split()[-1]) for row in rows] == pytest.approx([1, 1], abs=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="the loop by hand rounds as PyTorch does")
+def test_the_loop_by_hand_learns_the_same_weights_bit_for_bit(texts, tmp_path, capsys):
+    out = tmp_path / "out"
+    example.main(program(texts, out, epochs=6))
+    capsys.readouterr()
+    arguments = program(texts, out, epochs=6)
+    by_hand.main([*arguments[: arguments.index("--out")], "--beside", str(out)])
+    head, *rows, test, distance = capsys.readouterr().out.splitlines()
+    assert head.split() == ["epoch", "training", "validation", "train.py", "ratio"]
+    assert [float(row.split()[-1]) for row in rows] == pytest.approx([1] * 6, abs=1e-6)
+    assert distance == "largest difference of a weight from train.py's: 0"
+    assert float(test.split()[1]) == pytest.approx(json.loads((out / "perplexity.json").read_text())["test"], abs=1e-3)
 
 
 def test_the_program_ends_with_the_text_of_an_error(texts, tmp_path):
