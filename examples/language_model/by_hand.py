@@ -1,13 +1,14 @@
 """The same training as train.py with every equation written out: on PyTorch the two agree bit for bit.
 
-    KERAS_BACKEND=torch python examples/language_model/train.py train.txt valid.txt test.txt --epochs 3 --out out/words
-    KERAS_BACKEND=torch python examples/language_model/by_hand.py train.txt valid.txt test.txt --epochs 3 --beside out/words
+    export KERAS_BACKEND=torch OMP_NUM_THREADS=1 SOSTENUTO_NATIVE=0
+    python examples/language_model/train.py train.txt valid.txt test.txt --epochs 3 --out out/words
+    python examples/language_model/by_hand.py train.txt valid.txt test.txt --epochs 3 --beside out/words
 
-Nothing of Sostenuto or Keras is used after the first weights are drawn: two LSTM layers, the states that go from chunk to
-chunk, the loss, the clipping and the steps of gradient descent are plain PyTorch, each operation in the order in which
-train.py's portable kernel does it. Training at rate 1 makes a rounding error grow to a percent within a hundred chunks,
-so a loop in another order (plain_torch.py) tells the two apart no better than that; this one shows that nothing but
-rounding was different. Both programs need the same number of threads (OMP_NUM_THREADS).
+Nothing of Sostenuto or Keras is used after the first weights are drawn: two LSTM layers, the states that go from chunk
+to chunk, the loss, the clipping and the steps of gradient descent are plain PyTorch, each operation in the order in
+which train.py's portable kernel does it. Training at rate 1 makes a rounding error grow to a percent within a hundred
+chunks, so a loop in another order (plain_torch.py) tells the two apart no better than that; this one shows that nothing
+but rounding was different. Both programs need the same number of threads (OMP_NUM_THREADS).
 """
 
 from __future__ import annotations
