@@ -6,6 +6,12 @@
 
 namespace sostenuto::SOSTENUTO_TARGET {
 
+// Factors of the gates' shares of a gradient, (gates, U) for each row; null where they have none of their own.
+struct GateFactors {
+  const float* const* rows;
+  int gates;
+};
+
 // What the register blocks of one turn read and write: an entry per busy slot.
 struct Back {
   const float** d_after;    // gradients of the gates at the step after; zeros at the last
@@ -20,6 +26,9 @@ struct Back {
   float** carried;          // (U,) gradient of c (LSTM), or of h past the product (GRU), from step to step
   float** d;                // gradients of the gates
   bool* last;               // whether this is the last step of a row
+  bool by_gate;             // whether gates have dropout of their own: (G, U) each
+
+  GateFactors gates(int number) const { return {by_gate ? dropout : nullptr, number}; }
 };
 
 // Rows whose first step is done: the gradient of their initial h is still to be computed.
@@ -29,6 +38,7 @@ struct Ends {
   const float** dropout;
   float** to;
   int64_t* rows;
+  bool by_gate;
 };
 
 struct BackwardMemory {
@@ -37,6 +47,7 @@ struct BackwardMemory {
   Pending pending;
   Slot* slots;
   float* masked_h;
+  float* masked_x;
 
   BackwardMemory(const Job& job, int64_t number, Cut& cut) {
     const int64_t padded = vectors(job.call.units) * W, most = pending_limit(job.call.units) + number;
@@ -47,7 +58,15 @@ struct BackwardMemory {
     ends.dropout = dropout ? cut.take<const float*>(number) : nullptr;
     cut.take_all(most, pending.x, pending.h, pending.reset_h, pending.d, pending.d_x);
     pending.columns = cut.take<float>(most * 4 * W);
-    masked_h = dropout ? cut.take<float>(most * padded) : nullptr;
+    back.by_gate = ends.by_gate = job.call.dropout_by_gate;
+    const int64_t gates = back.by_gate ? gates_of(job.call.cell) : 1;
+    const bool input_dropout = back.by_gate && job.call.input_dropout;
+    pending.h_stride = back.by_gate && dropout ? padded : 0;
+    pending.x_stride = input_dropout ? vectors(job.call.features) * W : 0;
+    masked_h = dropout ? cut.take<float>(most * gates * padded) : nullptr;
+    masked_x = input_dropout ? cut.take<float>(most * gates * pending.x_stride) : nullptr;
+    pending.input_dropout = input_dropout ? cut.take<const float*>(most) : nullptr;
+    pending.moved = cut.take<const float*>(most);
   }
 };
 
@@ -76,13 +95,35 @@ struct BackwardStates {
   }
 };
 
+// The same as add_products, each gate's share times its factors.
+template <int R, int V>
+SOSTENUTO_NOINLINE void add_gates(Vec (&sums)[R][V], const float* const* d, GateFactors factors, int64_t K,
+                                  const float* panel, int64_t size, int64_t begin) {
+  for (int gate = 0; gate < factors.gates; ++gate) {
+    const float* rows[R];
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) rows[r] = d[r] + gate * K;
+    Vec share[R][V];
+    set_zero(share);
+    add_products(share, rows, K, panel + gate * K * V * W);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        const int64_t unit = (begin + v) * W;
+        sums[r][v] = fma(share[r][v], load(factors.rows[r] + gate * size + unit, lanes(size - unit)), sums[r][v]);
+      }
+  }
+}
+
 // One register block: gradients of the gates at the step after, through the recurrent kernel, and what to do with it.
 template <int R, int V, class Finish>
-SOSTENUTO_NOINLINE void back_tile(
-    const float* const* d, int64_t K, const float* panel, bool product, int64_t U, int64_t begin, Finish finish) {
+SOSTENUTO_NOINLINE void back_tile(const float* const* d, GateFactors factors, int64_t K, const float* panel, bool product,
+                                  int64_t U, int64_t begin, Finish finish) {
   Vec sums[R][V];
   set_zero(sums);
-  if (product) add_products(sums, d, K, panel);
+  if (product && !factors.rows) add_products(sums, d, K, panel);
+  if (product && factors.rows) add_gates(sums, d, factors, K / factors.gates, panel, U, begin);
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
@@ -94,7 +135,7 @@ SOSTENUTO_NOINLINE void back_tile(
 
 // All of them; finish_of(first row) makes what finishes a block. A block whose rows are all `last` needs no product.
 template <class FinishOf>
-SOSTENUTO_INLINE void back_tiles(const float* const* d, int64_t K, const float* panels, const bool* last, int64_t U,
+SOSTENUTO_INLINE void back_tiles(const float* const* d, GateFactors factors, int64_t K, const float* panels, const bool* last, int64_t U,
                                  int64_t number, const Share& share, FinishOf finish_of) {
   for (int64_t begin = share.begin; begin < share.end; begin += 4) {
     const float* panel = panels + begin * W * K;
@@ -102,7 +143,8 @@ SOSTENUTO_INLINE void back_tiles(const float* const* d, int64_t K, const float* 
       in_row_blocks<BLOCK_ROWS>(number, [&](auto rows, int64_t row) {
         bool product = !last;
         for (int r = 0; last && r < rows.value; ++r) product = product || !last[row + r];
-        back_tile<rows.value, count.value>(d + row, K, panel, product, U, begin, finish_of(row));
+        const GateFactors own{factors.rows ? factors.rows + row : nullptr, factors.gates};
+        back_tile<rows.value, count.value>(d + row, own, K, panel, product, U, begin, finish_of(row));
       });
     });
   }
@@ -113,14 +155,15 @@ struct StoreFirstState {
   int64_t row;
 
   SOSTENUTO_INLINE void operator()(int r, Vec sum, int64_t unit, Lanes real) const {
-    if (ends.dropout) sum = sum * load(ends.dropout[row + r] + unit, real);
+    if (ends.dropout && !ends.by_gate) sum = sum * load(ends.dropout[row + r] + unit, real);
     store(ends.to[row + r] + unit, sum + load(ends.carried[row + r] + unit, real), real);
   }
 };
 
 SOSTENUTO_INLINE void ends_tiles(
-    const Ends& ends, int64_t K, const float* panels, int64_t U, int64_t number, const Share& share) {
-  back_tiles(ends.d, K, panels, nullptr, U, number, share, [&](int64_t row) { return StoreFirstState{ends, row}; });
+    const Ends& ends, int gates, int64_t K, const float* panels, int64_t U, int64_t number, const Share& share) {
+  const GateFactors factors{ends.by_gate ? ends.dropout : nullptr, gates};
+  back_tiles(ends.d, factors, K, panels, nullptr, U, number, share, [&](int64_t row) { return StoreFirstState{ends, row}; });
 }
 
 // Adds the gradients of the outputs at masked steps, in the order of the run: those that repeat the output of the real
@@ -163,6 +206,7 @@ void run_backward(const Job& job, int64_t group_number, int64_t member) {
   const Group& group = job.groups[group_number];
   const int64_t F = call.features, U = call.units, padded = vectors(U) * W, planes = saved_planes(call.cell) * U;
   const int64_t width = Equations::D * U, limit = pending_limit(U);
+  const int64_t gates = call.dropout_by_gate ? gates_of(call.cell) : 1;
   const bool lstm = call.cell == Cell::lstm;
   const Share share = share_of(call.units, member, job.members);
   Cut own(job.scratch + (group_number * job.members + member) * job.scratch_bytes);
@@ -243,15 +287,19 @@ void run_backward(const Job& job, int64_t group_number, int64_t member) {
       }
       back.product_h[i] = back.h_before[i];
       if (back.dropout) {
-        back.dropout[i] = call.recurrent_dropout + slot.row * U;
-        float* masked = memory.masked_h + pending.number * padded;
-        for (int64_t unit = 0; unit < U; unit += W) {
-          const Lanes real = lanes(U - unit);
-          store(masked + unit, load(back.h_before[i] + unit, real) * load(back.dropout[i] + unit, real), real);
-        }
+        back.dropout[i] = call.recurrent_dropout + slot.row * gates * U;
+        float* masked = memory.masked_h + pending.number * gates * padded;
+        multiply_gates(back.h_before[i], back.dropout[i], gates, U, masked);
         back.product_h[i] = masked;
       }
       pending.x[pending.number] = call.inputs + step * F;
+      if (pending.input_dropout) {
+        const float* factors = call.input_dropout + slot.row * gates * F;
+        float* masked = memory.masked_x + pending.number * gates * pending.x_stride;
+        multiply_gates(pending.x[pending.number], factors, gates, F, masked);
+        pending.x[pending.number] = masked;
+        pending.input_dropout[pending.number] = factors;
+      }
       pending.h[pending.number] = back.product_h[i];
       pending.reset_h[pending.number] = back.saved[i] + 3 * U;
       pending.d[pending.number] = back.d[i];

@@ -37,28 +37,41 @@ struct Columns {
   }
 };
 
-template <int R, int V, class Finish>
-SOSTENUTO_NOINLINE void column_tile(const float* const* x, int64_t F, const float* const* h, int64_t U, const float* panel,
-                                    Finish finish) {
+// What the panels are multiplied with, row by row; gates may have rows of their own, so many floats apart.
+struct ColumnRows {
+  const float* const* x;
+  int64_t x_stride;
+  const float* const* h;
+  int64_t h_stride;
+};
+
+template <int GATES, int R, int V, class Finish>
+SOSTENUTO_NOINLINE void column_tile(
+    const ColumnRows& rows, int64_t row, int64_t F, int64_t U, const float* panel, Finish finish) {
   Vec sums[R][V];
   set_all(sums, panel);
-  add_products(sums, x, F, panel + V * W);
-  add_products(sums, h, U, panel + (1 + F) * V * W);
+  if (GATES > 1 && (rows.x_stride || rows.h_stride)) {
+    add_products_by_gate<V / GATES>(sums, rows.x + row, rows.x_stride, F, panel + V * W);
+    add_products_by_gate<V / GATES>(sums, rows.h + row, rows.h_stride, U, panel + (1 + F) * V * W);
+  } else {
+    add_products(sums, rows.x + row, F, panel + V * W);
+    add_products(sums, rows.h + row, U, panel + (1 + F) * V * W);
+  }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) finish(r, sums[r]);
 }
 
 // Calls finish_of(first row, first vector, Constant<vectors of units>)(row in the block, sums of gates * vectors).
 template <int GATES, class FinishOf>
-SOSTENUTO_INLINE void column_tiles(const Job& job, const float* panels, const float* const* x, const float* const* h,
-                                   int64_t number, const Share& share, FinishOf finish_of) {
+SOSTENUTO_INLINE void column_tiles(const Job& job, const float* panels, const ColumnRows& rows, int64_t number,
+                                   const Share& share, FinishOf finish_of) {
   constexpr int MOST = 4 / GATES;
   const int64_t F = job.call.features, U = job.call.units;
   for (int64_t begin = share.begin; begin < share.end; begin += MOST) {
     const float* panel = panels + begin * W * GATES * Columns::depth(job.call);
     with_constant<MOST>(share.end - begin < MOST ? share.end - begin : MOST, [&](auto count) {
-      in_row_blocks<BLOCK_ROWS>(number, [&](auto rows, int64_t row) {
-        column_tile<rows.value, GATES * count.value>(x + row, F, h + row, U, panel, finish_of(row, begin, count));
+      in_row_blocks<BLOCK_ROWS>(number, [&](auto size, int64_t row) {
+        column_tile<GATES, size.value, GATES * count.value>(rows, row, F, U, panel, finish_of(row, begin, count));
       });
     });
   }

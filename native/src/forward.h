@@ -9,27 +9,36 @@ namespace sostenuto::SOSTENUTO_TARGET {
 
 // What the register blocks of one tick read and write: an entry per busy slot.
 struct Tick {
-  const float** x;          // (F,)
+  const float** x;          // (F,), or one for each gate
   const float** h;          // (U,) the state before
-  const float** product_h;  // the same, times the recurrent dropout
+  const float** product_h;  // the same, times the recurrent dropout; or one for each gate
   const float** dropout;    // (U,); the pointer to all is null without dropout
   const float** c;          // (U,), LSTM
   float** new_h;            // (U,)
   float** new_c;            // (U,), LSTM
   float** saved;            // planes of (U,), to be kept for backward
   float** work;             // GRU with reset before: z and r * h where nothing is saved
+  bool by_gate;             // whether gates have dropout of their own; then from one gate's row to the next's:
+  int64_t x_stride;
+  int64_t h_stride;
 };
 
 struct ForwardMemory {
   Tick tick;
   Slot* slots;
   float* masked_h;  // product_h
+  float* masked_x;  // x, where gates have dropout of their own
 
   ForwardMemory(const Job& job, int64_t number, Cut& cut) {
     cut.take_all(number, tick.x, tick.h, tick.product_h, tick.c, tick.new_h, tick.new_c, tick.saved, tick.work, slots);
     const bool dropout = job.call.recurrent_dropout != nullptr;
     tick.dropout = dropout ? cut.take<const float*>(number) : nullptr;
-    masked_h = dropout ? cut.take<float>(number * vectors(job.call.units) * W) : nullptr;
+    tick.by_gate = job.call.dropout_by_gate;
+    tick.h_stride = dropout ? vectors(job.call.units) * W : 0;
+    tick.x_stride = tick.by_gate && job.call.input_dropout ? vectors(job.call.features) * W : 0;
+    const int64_t gates = tick.by_gate ? gates_of(job.call.cell) : 1;
+    masked_h = dropout ? cut.take<float>(number * gates * tick.h_stride) : nullptr;
+    masked_x = tick.x_stride ? cut.take<float>(number * gates * tick.x_stride) : nullptr;
   }
 };
 
@@ -77,6 +86,7 @@ void run_forward(const Job& job, int64_t group_number, int64_t member) {
   const Forward& call = job.call;
   const Group& group = job.groups[group_number];
   const int64_t F = call.features, U = call.units, padded = vectors(U) * W, planes = saved_planes(call.cell) * U;
+  const int64_t gates = call.dropout_by_gate ? gates_of(call.cell) : 1;
   const Share share = share_of(call.units, member, job.members);
   Cut own(job.scratch + (group_number * job.members + member) * job.scratch_bytes);
   Cut common(job.shared + group_number * job.shared_bytes);
@@ -105,7 +115,7 @@ void run_forward(const Job& job, int64_t group_number, int64_t member) {
       if (slot.step == 0) {
         tick.h[i] = call.initial_h ? call.initial_h + slot.row * U : job.zeros;
         tick.c[i] = call.initial_c ? call.initial_c + slot.row * U : job.zeros;
-        if (tick.dropout) tick.dropout[i] = call.recurrent_dropout + slot.row * U;
+        if (tick.dropout) tick.dropout[i] = call.recurrent_dropout + slot.row * gates * U;
       } else {
         tick.h[i] = call.outputs ? call.outputs + place(*slot.shape, slot.step - 1) * U
                                  : states.h + (((turn & 1) ^ 1) * group.slots + i) * padded;
@@ -114,12 +124,14 @@ void run_forward(const Job& job, int64_t group_number, int64_t member) {
       }
       tick.product_h[i] = tick.h[i];
       if (tick.dropout) {
-        float* masked = memory.masked_h + i * padded;
-        for (int64_t unit = 0; unit < U; unit += W) {
-          const Lanes real = lanes(U - unit);
-          store(masked + unit, load(tick.h[i] + unit, real) * load(tick.dropout[i] + unit, real), real);
-        }
+        float* masked = memory.masked_h + i * gates * padded;
+        multiply_gates(tick.h[i], tick.dropout[i], gates, U, masked);
         tick.product_h[i] = masked;
+      }
+      if (tick.x_stride) {
+        float* masked = memory.masked_x + i * gates * tick.x_stride;
+        multiply_gates(tick.x[i], call.input_dropout + slot.row * gates * F, gates, F, masked);
+        tick.x[i] = masked;
       }
     }
     Equations::template forward<SAVE>(job, group_number, tick, busy, share);

@@ -21,6 +21,7 @@ struct Segment {
   int64_t target;  // first column there
   int64_t bias;    // place in d_bias
   int64_t bias_2;  // and another one, or -1
+  int gate;        // whose dropout counts, where gates have their own
 };
 
 // Steps whose weight gradients are still to be added up.
@@ -32,6 +33,13 @@ struct Pending {
   const float** d;
   float** d_x;
   float* columns;  // a panel's columns of all of them
+
+  // Where gates have dropout of their own: how far apart their rows of x and h are (0: all read the same), and the
+  // factors of the inputs, (G, F) for each row.
+  int64_t x_stride;
+  int64_t h_stride;
+  const float** input_dropout;
+  const float** moved;  // pointers to a gate's rows
 };
 
 // The most that are left waiting, not counting those of the last turn: enough to reuse the sums that they are added to,
@@ -51,8 +59,9 @@ struct Panel {
 template <class Equations, class Function>
 SOSTENUTO_INLINE int64_t for_panels(const Forward& call, Function&& f) {
   int64_t offset = 0, number = 0;
-  for (int part = 0; part < Equations::segment_count; ++part) {
-    const Segment segment = Equations::segment(part, call.units);
+  const bool by_gate = call.dropout_by_gate;
+  for (int part = 0; part < Equations::segment_count(by_gate); ++part) {
+    const Segment segment = Equations::segment(part, by_gate, call.units);
     for (int64_t column = 0; column < segment.width; column += 4 * W, ++number) {
       Panel panel;
       panel.segment = segment;
@@ -101,6 +110,12 @@ SOSTENUTO_INLINE void outer_products(const float* const* a, int64_t number, int6
   in_row_blocks<MOST>(inputs, [&](auto rows, int64_t m) { outer_tile<rows.value, V>(a, number, m, columns, to + m * V * W); });
 }
 
+SOSTENUTO_INLINE const float* const* rows_of_gate(const Pending& pending, const float** rows, int64_t shift) {
+  if (shift == 0) return rows;
+  for (int64_t n = 0; n < pending.number; ++n) pending.moved[n] = rows[n] + shift;
+  return pending.moved;
+}
+
 template <int V>
 SOSTENUTO_NOINLINE void add_panel(const Job& job, const Pending& pending, const Panel& panel, float* sums) {
   const int64_t F = job.call.features, U = job.call.units;
@@ -119,11 +134,14 @@ SOSTENUTO_NOINLINE void add_panel(const Job& job, const Pending& pending, const 
     }
   }
   if (panel.segment.x) {
-    outer_products<V>(pending.x, pending.number, F, pending.columns, sums);
+    outer_products<V>(rows_of_gate(pending, pending.x, panel.segment.gate * pending.x_stride), pending.number, F,
+                      pending.columns, sums);
     sums += F * V * W;
   }
   if (panel.segment.source != Source::none) {
-    const float* const* source = panel.segment.source == Source::h ? pending.h : pending.reset_h;
+    const float* const* source = panel.segment.source == Source::reset_h
+                                     ? pending.reset_h
+                                     : rows_of_gate(pending, pending.h, panel.segment.gate * pending.h_stride);
     outer_products<V>(source, pending.number, U, pending.columns, sums);
     sums += U * V * W;
   }
@@ -132,18 +150,33 @@ SOSTENUTO_NOINLINE void add_panel(const Job& job, const Pending& pending, const 
 }
 
 template <class Equations, int R, int V>
-SOSTENUTO_NOINLINE void inputs_tile(
-    const Job& job, const float* const* d, float* const* d_x, int64_t begin, const float* panel) {
+SOSTENUTO_NOINLINE void inputs_tile(const Job& job, const float* const* d, const float* const* factors,
+                                    float* const* d_x, int64_t begin, const float* panel) {
   const int64_t F = job.call.features, U = job.call.units;
+  const bool by_gate = factors != nullptr;
   Vec sums[R][V];
   set_zero(sums);
-  for (int part = 0; part < Equations::segment_count; ++part) {
-    const Segment segment = Equations::segment(part, U);
+  for (int part = 0; part < Equations::segment_count(by_gate); ++part) {
+    const Segment segment = Equations::segment(part, by_gate, U);
     if (!segment.x) continue;
     const float* rows[R];
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) rows[r] = d[r] + segment.begin;
-    add_products(sums, rows, segment.width, panel + segment.target * V * W);
+    if (!by_gate) {
+      add_products(sums, rows, segment.width, panel + segment.target * V * W);
+      continue;
+    }
+    Vec share[R][V];
+    set_zero(share);
+    add_products(share, rows, segment.width, panel + segment.target * V * W);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        const int64_t feature = (begin + v) * W;
+        const float* factor = factors[r] + segment.gate * F + feature;
+        sums[r][v] = fma(share[r][v], load(factor, lanes(F - feature)), sums[r][v]);
+      }
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
@@ -165,7 +198,9 @@ void add_inputs(const Job& job, const Pending& pending, int64_t member) {
     with_constant<4>(all - begin < 4 ? all - begin : 4, [&](auto count) {
       constexpr int V = count.value, MOST = V <= 2 ? MANY_ROWS : BLOCK_ROWS;
       in_row_blocks<MOST>(last - first, [&](auto rows, int64_t row) {
-        inputs_tile<Equations, rows.value, V>(job, pending.d + first + row, pending.d_x + first + row, begin, panel);
+        const float* const* factors = pending.input_dropout ? pending.input_dropout + first + row : nullptr;
+        inputs_tile<Equations, rows.value, V>(
+            job, pending.d + first + row, factors, pending.d_x + first + row, begin, panel);
       });
     });
   }

@@ -74,9 +74,16 @@ struct Gru {
     const float* panel = job.panels + block * panel_size(job.call);
     Vec sums[R][3], x[R];
     set_all(sums, panel);
-    add_products(sums, tick.x + row, F, panel + 4 * W);
+    const bool by_gate = tick.by_gate;
+    if (by_gate)
+      add_products_by_gate<1>(sums, tick.x + row, tick.x_stride, F, panel + 4 * W);
+    else
+      add_products(sums, tick.x + row, F, panel + 4 * W);
     set_aside(sums, x, panel);
-    add_products(sums, tick.product_h + row, U, panel + (4 + 3 * F) * W);
+    if (by_gate)
+      add_products_by_gate<1>(sums, tick.product_h + row, tick.h_stride, U, panel + (4 + 3 * F) * W);
+    else
+      add_products(sums, tick.product_h + row, U, panel + (4 + 3 * F) * W);
     finish<R, SAVE>(sums, x, tick, row, U, block * W);
   }
 
@@ -99,7 +106,7 @@ struct Gru {
   static void forward(const Job& job, int64_t, const Tick& tick, int64_t busy, const Share& share) {
     constexpr int FEW = BLOCK_ROWS >= 6 ? 2 : 1;
     int64_t block = share.begin;
-    if (busy <= FEW)
+    if (busy <= FEW && !tick.by_gate)
       for (; block + 1 < share.end; block += 2)
         with_constant<FEW>(busy, [&](auto rows) { two_tiles<rows.value, SAVE>(job, tick, 0, block); });
     for (; block < share.end; ++block)
@@ -115,7 +122,7 @@ struct Gru {
 
     SOSTENUTO_INLINE void operator()(int r, Vec sum, int64_t unit, Lanes real) const {
       const int64_t i = row + r;
-      if (back.dropout) sum = sum * load(back.dropout[i] + unit, real);
+      if (back.dropout && !back.by_gate) sum = sum * load(back.dropout[i] + unit, real);
       const Vec dh = sum + load(back.d_output[i] + unit, real) + load(back.extra[i] + unit, real);
       const float* saved = back.saved[i] + unit;
       const Vec z = load(saved, real), reset = load(saved + U, real), g = load(saved + 2 * U, real);
@@ -139,19 +146,20 @@ struct Gru {
 
   static void backward(const Job& job, int64_t, float*, const Back& back, int64_t busy, const Share& share) {
     const int64_t U = job.call.units;
-    back_tiles(back.d_after, 3 * U, job.transposed, back.last, U, busy, share,
+    back_tiles(back.d_after, back.gates(3), 3 * U, job.transposed, back.last, U, busy, share,
                [&](int64_t row) { return StepBack{back, row, U}; });
   }
 
   static void first_state(const Job& job, const Ends& ends, int64_t number, const Share& share) {
-    ends_tiles(ends, 3 * job.call.units, job.transposed, job.call.units, number, share);
+    ends_tiles(ends, 3, 3 * job.call.units, job.transposed, job.call.units, number, share);
   }
 
-  static constexpr int segment_count = 3;
-  static Segment segment(int part, int64_t U) {
-    if (part == 0) return {0, 2 * U, true, Source::h, 0, 0, 3 * U};
-    if (part == 1) return {2 * U, U, false, Source::h, 2 * U, 5 * U, -1};
-    return {3 * U, U, true, Source::none, 2 * U, 2 * U, -1};
+  static constexpr int segment_count(bool by_gate) { return by_gate ? 4 : 3; }
+  static Segment segment(int part, bool by_gate, int64_t U) {
+    if (by_gate && part < 2) return {part * U, U, true, Source::h, part * U, part * U, (3 + part) * U, part};
+    if (part == 0) return {0, 2 * U, true, Source::h, 0, 0, 3 * U, 0};
+    if (part == (by_gate ? 2 : 1)) return {2 * U, U, false, Source::h, 2 * U, 5 * U, -1, 2};
+    return {3 * U, U, true, Source::none, 2 * U, 2 * U, -1, 2};
   }
 };
 

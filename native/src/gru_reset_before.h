@@ -48,7 +48,8 @@ struct GruResetBefore {
         const Lanes real = lanes(U - unit);
         const Vec z = sigmoid(sums[v]), reset = sigmoid(sums[V + v]);
         Vec reset_h = reset * load(tick.h[row + r] + unit, real);
-        if (tick.dropout) reset_h = reset_h * load(tick.dropout[row + r] + unit, real);
+        if (tick.dropout)
+          reset_h = reset_h * load(tick.dropout[row + r] + (tick.by_gate ? 2 * U : 0) + unit, real);
         store(z_of<SAVE>(tick, row + r) + unit, z, real);
         store(reset_h_of<SAVE>(tick, row + r, U) + unit, reset_h, real);
         if constexpr (SAVE) store(tick.saved[row + r] + U + unit, reset, real);
@@ -79,12 +80,18 @@ struct GruResetBefore {
   template <bool SAVE>
   static void forward(const Job& job, int64_t group, const Tick& tick, int64_t busy, const Share& share) {
     const int64_t U = job.call.units;
-    column_tiles<2>(job, job.panels, tick.x, tick.product_h, busy, share, [&](int64_t row, int64_t begin, auto count) {
+    // A stride of 0 is right where gates have no dropout of their own.
+    const int64_t x_stride = tick.by_gate ? tick.x_stride : 0, h_stride = tick.by_gate ? tick.h_stride : 0;
+    const ColumnRows gate_rows{tick.x, x_stride, tick.product_h, h_stride};
+    column_tiles<2>(job, job.panels, gate_rows, busy, share, [&](int64_t row, int64_t begin, auto count) {
       return Gates<count.value, SAVE>{tick, row, begin, U};
     });
     if (job.members > 1) meet(job.meetings[group], job.members);
-    for (int64_t i = 0; i < busy; ++i) tick.product_h[i] = reset_h_of<SAVE>(tick, i, U);
-    column_tiles<1>(job, job.panels + gates().size(job.call), tick.x, tick.product_h, busy, share,
+    for (int64_t i = 0; i < busy; ++i) {
+      tick.x[i] += 2 * x_stride;
+      tick.product_h[i] = reset_h_of<SAVE>(tick, i, U);
+    }
+    column_tiles<1>(job, job.panels + gates().size(job.call), ColumnRows{tick.x, 0, tick.product_h, 0}, busy, share,
                     [&](int64_t row, int64_t begin, auto count) {
                       return Candidate<count.value, SAVE>{tick, row, begin, U};
                     });
@@ -100,7 +107,7 @@ struct GruResetBefore {
 
     SOSTENUTO_INLINE void operator()(int r, Vec sum, int64_t unit, Lanes real) const {
       const int64_t i = row + r;
-      if (back.dropout) sum = sum * load(back.dropout[i] + unit, real);
+      if (back.dropout && !back.by_gate) sum = sum * load(back.dropout[i] + unit, real);
       const Vec dh = sum + load(back.d_output[i] + unit, real) + load(back.extra[i] + unit, real);
       const float* saved = back.saved[i] + unit;
       const Vec z = load(saved, real), g = load(saved + 2 * U, real);
@@ -118,7 +125,7 @@ struct GruResetBefore {
 
     SOSTENUTO_INLINE void operator()(int r, Vec sum, int64_t unit, Lanes real) const {
       const int64_t i = row + r;
-      if (back.dropout) sum = sum * load(back.dropout[i] + unit, real);
+      if (back.dropout) sum = sum * load(back.dropout[i] + (back.by_gate ? 2 * U : 0) + unit, real);
       const float* saved = back.saved[i] + unit;
       const Vec z = load(saved, real), reset = load(saved + U, real);
       const Vec dh = load(work + i * vectors(U) * W + unit);
@@ -138,22 +145,23 @@ struct GruResetBefore {
 
   static void backward(const Job& job, int64_t group, float* work, const Back& back, int64_t busy, const Share& share) {
     const int64_t U = job.call.units;
-    back_tiles(back.d_after, 2 * U, job.transposed, back.last, U, busy, share,
+    back_tiles(back.d_after, back.gates(2), 2 * U, job.transposed, back.last, U, busy, share,
                [&](int64_t row) { return CandidateBack{back, work, row, U}; });
     if (job.members > 1) meet(job.meetings[group], job.members);
     for (int64_t i = 0; i < busy; ++i) back.d_after[i] = back.d[i] + 2 * U;
-    back_tiles(back.d_after, U, second_part(job), nullptr, U, busy, share,
+    back_tiles(back.d_after, GateFactors{nullptr, 1}, U, second_part(job), nullptr, U, busy, share,
                [&](int64_t row) { return ResetBack{back, work, row, U}; });
   }
 
   static void first_state(const Job& job, const Ends& ends, int64_t number, const Share& share) {
-    ends_tiles(ends, 2 * job.call.units, job.transposed, job.call.units, number, share);
+    ends_tiles(ends, 2, 2 * job.call.units, job.transposed, job.call.units, number, share);
   }
 
-  static constexpr int segment_count = 2;
-  static Segment segment(int part, int64_t U) {
-    if (part == 0) return {0, 2 * U, true, Source::h, 0, 0, -1};
-    return {2 * U, U, true, Source::reset_h, 2 * U, 2 * U, -1};
+  static constexpr int segment_count(bool by_gate) { return by_gate ? 3 : 2; }
+  static Segment segment(int part, bool by_gate, int64_t U) {
+    if (by_gate && part < 2) return {part * U, U, true, Source::h, part * U, part * U, -1, part};
+    if (part == 0) return {0, 2 * U, true, Source::h, 0, 0, -1, 0};
+    return {2 * U, U, true, Source::reset_h, 2 * U, 2 * U, -1, 2};
   }
 
  private:

@@ -68,8 +68,14 @@ struct Lstm {
     const float* panel = job.panels + block * panel_size(job.call);
     Vec sums[R][4];
     set_all(sums, panel);
-    add_products(sums, tick.x + row, F, panel + 4 * W);
-    add_products(sums, tick.product_h + row, U, panel + (1 + F) * 4 * W);
+    const float* const* h = tick.product_h + row;
+    if (tick.by_gate) {
+      add_products_by_gate<1>(sums, tick.x + row, tick.x_stride, F, panel + 4 * W);
+      add_products_by_gate<1>(sums, h, tick.h_stride, U, panel + (1 + F) * 4 * W);
+    } else {
+      add_products(sums, tick.x + row, F, panel + 4 * W);
+      add_products(sums, h, U, panel + (1 + F) * 4 * W);
+    }
     finish<R, SAVE>(sums, tick, row, U, block * W);
   }
 
@@ -92,7 +98,7 @@ struct Lstm {
   static void forward(const Job& job, int64_t, const Tick& tick, int64_t busy, const Share& share) {
     constexpr int FEW = BLOCK_ROWS >= 6 ? 2 : 1;
     int64_t block = share.begin;
-    if (busy <= FEW)
+    if (busy <= FEW && !tick.by_gate)
       for (; block + 1 < share.end; block += 2)
         with_constant<FEW>(busy, [&](auto rows) { two_tiles<rows.value, SAVE>(job, tick, 0, block); });
     for (; block < share.end; ++block)
@@ -109,7 +115,7 @@ struct Lstm {
 
     SOSTENUTO_INLINE void operator()(int r, Vec sum, int64_t unit, Lanes real) const {
       const int64_t i_row = row + r;
-      if (back.dropout) sum = sum * load(back.dropout[i_row] + unit, real);
+      if (back.dropout && !back.by_gate) sum = sum * load(back.dropout[i_row] + unit, real);
       const Vec dh = sum + load(back.d_output[i_row] + unit, real) + load(back.extra[i_row] + unit, real);
       const float* saved = back.saved[i_row] + unit;
       const Vec i = load(saved, real), f = load(saved + U, real), g = load(saved + 2 * U, real);
@@ -135,16 +141,19 @@ struct Lstm {
 
   static void backward(const Job& job, int64_t, float*, const Back& back, int64_t busy, const Share& share) {
     const int64_t U = job.call.units;
-    back_tiles(back.d_after, 4 * U, job.transposed, back.last, U, busy, share,
+    back_tiles(back.d_after, back.gates(4), 4 * U, job.transposed, back.last, U, busy, share,
                [&](int64_t row) { return StepBack{back, row, U}; });
   }
 
   static void first_state(const Job& job, const Ends& ends, int64_t number, const Share& share) {
-    ends_tiles(ends, 4 * job.call.units, job.transposed, job.call.units, number, share);
+    ends_tiles(ends, 4, 4 * job.call.units, job.transposed, job.call.units, number, share);
   }
 
-  static constexpr int segment_count = 1;
-  static Segment segment(int, int64_t U) { return {0, 4 * U, true, Source::h, 0, 0, -1}; }
+  static constexpr int segment_count(bool by_gate) { return by_gate ? 4 : 1; }
+  static Segment segment(int part, bool by_gate, int64_t U) {
+    if (by_gate) return {part * U, U, true, Source::h, part * U, part * U, -1, part};
+    return {0, 4 * U, true, Source::h, 0, 0, -1, 0};
+  }
 };
 
 }  // namespace sostenuto::SOSTENUTO_TARGET

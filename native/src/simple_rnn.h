@@ -35,7 +35,7 @@ struct SimpleRnn {
 
   template <bool SAVE>
   static void forward(const Job& job, int64_t, const Tick& tick, int64_t busy, const Share& share) {
-    column_tiles<1>(job, job.panels, tick.x, tick.product_h, busy, share, [&](int64_t row, int64_t begin, auto count) {
+    column_tiles<1>(job, job.panels, ColumnRows{tick.x, 0, tick.product_h, 0}, busy, share, [&](int64_t row, int64_t begin, auto count) {
       return Step<count.value>{tick, row, begin, job.call.units};
     });
   }
@@ -49,7 +49,7 @@ struct SimpleRnn {
 
     SOSTENUTO_INLINE void operator()(int r, Vec sum, int64_t unit, Lanes real) const {
       const int64_t i = row + r;
-      if (back.dropout) sum = sum * load(back.dropout[i] + unit, real);
+      if (back.dropout && !back.by_gate) sum = sum * load(back.dropout[i] + unit, real);
       const Vec dh = sum + load(back.d_output[i] + unit, real) + load(back.extra[i] + unit, real);
       const Vec h = load(outputs[i] + unit, real);
       store(back.d[i] + unit, dh * (one() - h * h), real);
@@ -65,16 +65,16 @@ struct SimpleRnn {
 
   static void backward(const Job& job, int64_t, float*, const Back& back, int64_t busy, const Share& share) {
     const int64_t U = job.call.units;
-    back_tiles(back.d_after, U, job.transposed, back.last, U, busy, share,
+    back_tiles(back.d_after, back.gates(1), U, job.transposed, back.last, U, busy, share,
                [&](int64_t row) { return StepBack{back, back.output, row}; });
   }
 
   static void first_state(const Job& job, const Ends& ends, int64_t number, const Share& share) {
-    ends_tiles(ends, job.call.units, job.transposed, job.call.units, number, share);
+    ends_tiles(ends, 1, job.call.units, job.transposed, job.call.units, number, share);
   }
 
-  static constexpr int segment_count = 1;
-  static Segment segment(int, int64_t U) { return {0, U, true, Source::h, 0, 0, -1}; }
+  static constexpr int segment_count(bool) { return 1; }
+  static Segment segment(int, bool, int64_t U) { return {0, U, true, Source::h, 0, 0, -1, 0}; }
 };
 
 }  // namespace sostenuto::SOSTENUTO_TARGET

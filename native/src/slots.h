@@ -57,6 +57,15 @@ SOSTENUTO_INLINE void add(float* to, const float* from, const Share& share) {
   }
 }
 
+// values * factors for each gate, row by row; rows as long as whole vectors.
+SOSTENUTO_INLINE void multiply_gates(const float* values, const float* factors, int64_t gates, int64_t size, float* to) {
+  for (int64_t gate = 0; gate < gates; ++gate, factors += size, to += vectors(size) * W)
+    for (int64_t k = 0; k < size; k += W) {
+      const Lanes real = lanes(size - k);
+      store(to + k, load(values + k, real) * load(factors + k, real), real);
+    }
+}
+
 SOSTENUTO_INLINE void set_zero(float* to, const Share& share) {
   if (share.last_unit > share.first_unit)
     std::memset(to + share.first_unit, 0, size_t(share.last_unit - share.first_unit) * sizeof(float));

@@ -14,7 +14,7 @@ void run_step(const Job& job, const StepRows& rows, int64_t begin, int64_t end) 
   const int64_t F = job.call.features, U = job.call.units, padded = vectors(U) * W;
   const float *x[STEP_ROWS], *h[STEP_ROWS], *product_h[STEP_ROWS], *c[STEP_ROWS];
   float *new_h[STEP_ROWS], *new_c[STEP_ROWS], *work[STEP_ROWS];
-  const Tick tick{x, h, product_h, nullptr, c, new_h, new_c, nullptr, work};
+  const Tick tick{x, h, product_h, nullptr, c, new_h, new_c, nullptr, work, false, 0, 0};
   const Share share = share_of(U, 0, 1);
   for (; begin < end; begin += STEP_ROWS) {
     const int64_t number = end - begin < STEP_ROWS ? end - begin : STEP_ROWS;

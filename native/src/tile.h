@@ -29,6 +29,24 @@ SOSTENUTO_INLINE void add_products(Vec (&sums)[R][V], const float* const* a, int
   }
 }
 
+// The same where each gate has rows of its own, `stride` floats behind those of the gate before it; 0 where all read the
+// same. A gate has PER_GATE vectors.
+template <int PER_GATE, int R, int V>
+SOSTENUTO_INLINE void add_products_by_gate(
+    Vec (&sums)[R][V], const float* const* a, int64_t stride, int64_t K, const float* panel) {
+  const float* rows[R];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) rows[r] = a[r];
+  for (int64_t k = 0; k < K; ++k, panel += V * W) {
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) {
+      const Vec weights = load(panel + v * W);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) sums[r][v] = fma(splat(rows[r][(v / PER_GATE) * stride + k]), weights, sums[r][v]);
+    }
+  }
+}
+
 // The same for two panels side by side: with one or two rows, one panel's sums would wait for each other.
 template <int R, int V>
 SOSTENUTO_INLINE void add_products(

@@ -73,6 +73,7 @@ void check_twin() {
         shape.units = 4;
         shape.reverse = flags & 1;
         shape.dropout = flags & 2;
+        shape.by_gate = flags & 1;
         shape.seed = seed++;
         check_one(shape);
       }

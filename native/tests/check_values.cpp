@@ -82,6 +82,7 @@ Shape any_shape(Random& random) {
   shape.initial_c = random.coin();
   shape.bias = random.coin();
   shape.dropout = random.coin();
+  shape.by_gate = random.coin();
   shape.all_gradients = random.coin();
   shape.seed = uint32_t(random.below(1000000));
   return shape;

@@ -20,7 +20,7 @@ std::string Shape::text() const {
   std::snprintf(line, sizeof line, "%s, %s, B %lld T %lld F %lld U %lld%s%s%s%s%s%s, seed %u", cells[int(cell)],
                 kinds[int(kind)], (long long)rows, (long long)steps, (long long)features, (long long)units,
                 reverse ? ", reverse" : "", initial_h ? ", initial_h" : "", initial_c ? ", initial_c" : "",
-                bias ? ", bias" : "", dropout ? ", dropout" : "", all_gradients ? "" : ", some gradients", seed);
+                bias ? ", bias" : "", dropout ? by_gate ? ", dropout by gate" : ", dropout" : "", all_gradients ? "" : ", some gradients", seed);
   return line;
 }
 
@@ -56,8 +56,14 @@ Problem::Problem(const Shape& wanted) : shape(wanted) {
   if (shape.initial_h) initial_h = random.floats(rows * units, -1, 1);
   if (shape.initial_c && is_lstm()) initial_c = random.floats(rows * units, -2, 2);
   if (shape.dropout) {
-    dropout = Floats(rows * units);
+    const int64_t gates = shape.by_gate ? gates_of(shape.cell) : 1;
+    dropout = Floats(rows * gates * units);
     for (int64_t k = 0; k < dropout.size(); ++k) dropout[k] = random.below(3) == 0 ? 0.0f : 1.5f;
+    if (shape.by_gate && random.coin()) {
+      input_dropout = Floats(rows * gates * features);
+      for (int64_t k = 0; k < input_dropout.size(); ++k) input_dropout[k] = random.below(3) == 0 ? 0.0f : 1.5f;
+      if (random.coin()) dropout = Floats();
+    }
   }
 
   auto given = [&] { return shape.all_gradients || random.coin(); };
@@ -103,6 +109,8 @@ Forward Problem::call(Results& results) const {
   made.initial_h = initial_h.data();
   made.initial_c = initial_c.data();
   made.recurrent_dropout = dropout.data();
+  made.input_dropout = input_dropout.data();
+  made.dropout_by_gate = shape.by_gate && shape.dropout;
   made.outputs = results.outputs.data();
   made.last_h = results.last_h.data();
   made.last_c = results.last_c.data();
@@ -133,7 +141,7 @@ uint64_t Problem::fingerprint() const {
   };
   add(offsets);
   add(mask);
-  for (const Floats* each : {&kernel, &recurrent_kernel, &bias, &inputs, &initial_h, &initial_c, &dropout, &d_outputs,
+  for (const Floats* each : {&kernel, &recurrent_kernel, &bias, &inputs, &initial_h, &initial_c, &dropout, &input_dropout, &d_outputs,
                              &d_last_h, &d_last_c}) {
     add(*each);
   }
@@ -142,7 +150,7 @@ uint64_t Problem::fingerprint() const {
 
 std::string Problem::damage() const {
   if (!offsets.canaries_live() || !mask.canaries_live()) return "wrote beside the offsets or the mask";
-  for (const Floats* each : {&kernel, &recurrent_kernel, &bias, &inputs, &initial_h, &initial_c, &dropout, &d_outputs,
+  for (const Floats* each : {&kernel, &recurrent_kernel, &bias, &inputs, &initial_h, &initial_c, &dropout, &input_dropout, &d_outputs,
                              &d_last_h, &d_last_c}) {
     if (!each->canaries_live()) return "wrote beside an array that is only read";
   }

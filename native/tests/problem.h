@@ -109,6 +109,7 @@ struct Shape {
   Rows kind = Rows::dense;
   int64_t rows = 3, steps = 5, features = 4, units = 5;
   bool reverse = false, initial_h = true, initial_c = true, bias = true, dropout = false;
+  bool by_gate = false;  // dropout of the states, and of the inputs, for each gate
   bool all_gradients = true;  // else some of the gradients, given and wanted, are null
   uint32_t seed = 1;
 
@@ -145,7 +146,7 @@ struct Problem {
   Shape shape;
   Guarded<int64_t> offsets;
   Guarded<uint8_t> mask;
-  Floats kernel, recurrent_kernel, bias, inputs, initial_h, initial_c, dropout;
+  Floats kernel, recurrent_kernel, bias, inputs, initial_h, initial_c, dropout, input_dropout;
   Floats d_outputs, d_last_h, d_last_c;
   bool wants[6] = {true, true, true, true, true, true};  // in the order of Gradients
 

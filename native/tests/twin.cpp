@@ -34,7 +34,7 @@ struct Remembered {
   int64_t step = 0;
   States before;
   Numbers gates;  // (G * U,), after their activations
-  Numbers met;    // (U,), h as it meets the recurrent kernel: times the dropout
+  Numbers met;    // (G * U,), h as it meets the recurrent kernel of each gate: times the dropout
   Numbers inner;  // (U,), LSTM: tanh(c'); gru_reset_after: met R_h + d_h; gru_reset_before: r * met
 };
 
@@ -53,12 +53,20 @@ class Row {
     return states;
   }
 
-  double dropout(int64_t u) const { return call_.recurrent_dropout ? call_.recurrent_dropout[row_ * units_ + u] : 1.0; }
+  double dropout(int64_t column) const {
+    if (!call_.recurrent_dropout) return 1.0;
+    return call_.recurrent_dropout[call_.dropout_by_gate ? row_ * width_ + column : row_ * units_ + column % units_];
+  }
+
+  double input_dropout(int64_t k, int64_t column) const {
+    if (!call_.input_dropout || !call_.dropout_by_gate) return 1.0;
+    return call_.input_dropout[(row_ * (width_ / units_) + column / units_) * call_.features + k];
+  }
 
   // Runs one real step: changes the states to those after it.
   Remembered advance(int64_t step, States& states) const {
-    Remembered now{step, states, Numbers(width_), Numbers(units_), Numbers(units_)};
-    for (int64_t u = 0; u < units_; ++u) now.met[u] = states.h[u] * dropout(u);
+    Remembered now{step, states, Numbers(width_), Numbers(width_), Numbers(units_)};
+    for (int64_t column = 0; column < width_; ++column) now.met[column] = states.h[column % units_] * dropout(column);
     switch (call_.cell) {
       case Cell::lstm: lstm(now, states); break;
       case Cell::gru_reset_after:
@@ -73,15 +81,17 @@ class Row {
   double of_input(int64_t step, int64_t column) const {
     double sum = call_.weights.bias ? call_.weights.bias[column] : 0.0;
     for (int64_t k = 0; k < call_.features; ++k) {
-      sum += double(call_.inputs[step * call_.features + k]) * call_.weights.kernel[k * width_ + column];
+      double x = call_.inputs[step * call_.features + k] * input_dropout(k, column);
+      sum += x * call_.weights.kernel[k * width_ + column];
     }
     return sum;
   }
 
-  // met R for a column.
+  // met R for a column; met is (G * U,), or (U,) where it is that of the column's gate alone.
   double of_state(const Numbers& met, int64_t column) const {
+    const double* own = met.data() + (int64_t(met.size()) == width_ ? column / units_ * units_ : 0);
     double sum = 0;
-    for (int64_t k = 0; k < units_; ++k) sum += met[k] * call_.weights.recurrent_kernel[k * width_ + column];
+    for (int64_t k = 0; k < units_; ++k) sum += own[k] * call_.weights.recurrent_kernel[k * width_ + column];
     return sum;
   }
 
@@ -115,7 +125,7 @@ class Row {
     const double* r = &now.gates[units_];
     for (int64_t u = 0; u < units_; ++u) {
       int64_t column = 2 * units_ + u;
-      now.inner[u] = after ? of_state(now.met, column) + recurrent_bias(column) : r[u] * now.met[u];
+      now.inner[u] = after ? of_state(now.met, column) + recurrent_bias(column) : r[u] * now.met[column];
     }
     for (int64_t u = 0; u < units_; ++u) {
       int64_t column = 2 * units_ + u;
@@ -219,8 +229,8 @@ class RowBack {
       } else {
         double d_inner = 0;  // inner is r * h * dropout
         for (int64_t k = 0; k < units_; ++k) d_inner += d_input_side_[2 * units_ + k] * recurrent(u, 2 * units_ + k);
-        d_r = d_inner * then.met[u];
-        d_h_[u] += d_inner * r[u] * forth_.dropout(u);
+        d_r = d_inner * then.met[2 * units_ + u];
+        d_h_[u] += d_inner * r[u] * forth_.dropout(2 * units_ + u);
       }
       d_input_side_[units_ + u] = d_r * slope_of_sigmoid(r[u]);
     }
@@ -242,8 +252,9 @@ class RowBack {
   void through_recurrent_kernel(int gates) {
     for (int64_t u = 0; u < units_; ++u) {
       double sum = 0;
-      for (int64_t column = 0; column < gates * units_; ++column) sum += d_state_side_[column] * recurrent(u, column);
-      d_h_[u] += sum * forth_.dropout(u);
+      for (int64_t column = 0; column < gates * units_; ++column)
+        sum += d_state_side_[column] * recurrent(u, column) * forth_.dropout(column / units_ * units_ + u);
+      d_h_[u] += sum;
     }
   }
 
@@ -252,14 +263,15 @@ class RowBack {
     for (int64_t k = 0; k < call_.features; ++k) {
       double sum = 0;
       for (int64_t column = 0; column < width_; ++column) {
-        sum += d_input_side_[column] * call_.weights.kernel[k * width_ + column];
-        sums_.kernel[k * width_ + column] += x[k] * d_input_side_[column];
+        double factor = forth_.input_dropout(k, column);
+        sum += d_input_side_[column] * call_.weights.kernel[k * width_ + column] * factor;
+        sums_.kernel[k * width_ + column] += x[k] * factor * d_input_side_[column];
       }
       if (back_.d_inputs) back_.d_inputs[then.step * call_.features + k] = float(sum);
     }
     for (int64_t column = 0; column < width_; ++column) {
       bool candidate_before = call_.cell == Cell::gru_reset_before && column >= 2 * units_;
-      const Numbers& met = candidate_before ? then.inner : then.met;
+      const double* met = candidate_before ? then.inner.data() : then.met.data() + column / units_ * units_;
       for (int64_t k = 0; k < units_; ++k) {
         sums_.recurrent_kernel[k * width_ + column] += met[k] * d_state_side_[column];
       }

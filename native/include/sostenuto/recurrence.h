@@ -43,8 +43,13 @@ struct Forward {
   const float* inputs = nullptr;             // (N, F); what stands at masked steps is never read
   const float* initial_h = nullptr;          // (B, U); null: zeros
   const float* initial_c = nullptr;          // (B, U), LSTM only; null: zeros
-  const float* recurrent_dropout = nullptr;  // (B, U): multiplies h (GRU without reset_after: r * h for the candidate)
-                                             // wherever it meets the recurrent kernel; null: ones
+  // Multiplies h (GRU without reset_after: r * h for the candidate) wherever it meets the recurrent kernel: (B, U), or
+  // (B, G, U) with dropout_by_gate; null: ones.
+  const float* recurrent_dropout = nullptr;
+  // Multiplies the inputs, with dropout_by_gate only: (B, G, F); null: ones. One factor for all gates is the caller's to
+  // multiply with.
+  const float* input_dropout = nullptr;
+  bool dropout_by_gate = false;  // a factor of its own for each gate
 
   float* outputs = nullptr;  // (N, U); a masked step repeats the output before it in the order of the run, or
                              // initial_h ahead of the first. May be null where saved is null.
