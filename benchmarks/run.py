@@ -52,6 +52,7 @@ def main() -> int:
         for subject in ("layers", "chunks", "sessions")
         for backend in BACKENDS
     ]
+    failed.append(run("kernels", "kernels/main.py", ["--quick"] if quick else [], not quick))
     failed.append(run("stores", "stores.py", [], not quick))
     failed.append(run("from-table", "from_table.py", ["--rows", "1000000"] if quick else [], not quick))
     return int(any(failed))

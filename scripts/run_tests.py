@@ -1,4 +1,4 @@
-"""Runs all tests: those without a backend, then for each backend ours and Keras's, two processes side by side.
+"""Runs all tests: the C++ ones and those without a backend, then for each backend ours and Keras's, two at a time.
 
     python scripts/run_tests.py               everything
     python scripts/run_tests.py jax           what has "jax" in its name
@@ -19,6 +19,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+
+from run_native_tests import compiler
 
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / "build" / "test-logs"
@@ -50,6 +52,8 @@ class Outcome:
 def all_jobs() -> list[Job]:
     """The jobs in the order of their start: the longest first, so that the two lanes end together."""
     jobs = [Job("without backend", [*PYTEST, "-m", "not backend"])]
+    if compiler():
+        jobs += [Job("C++", [sys.executable, "scripts/run_native_tests.py"])]
     suites = [
         Job(f"{backend}: Keras's tests", [sys.executable, "-m", "tests.keras_suite", "--recorded"], backend)
         for backend in BACKENDS
@@ -123,6 +127,8 @@ def main() -> int:
     if not jobs:
         parser.error(f"no job has {options.part!r} in its name: {', '.join(job.name for job in all_jobs())}")
 
+    if not compiler():
+        print("      C++: left out, there is no C++ compiler")
     LOGS.mkdir(parents=True, exist_ok=True)
     outcomes: list[Outcome] = []
     # What needs no backend says first and soon whether the rest is worth waiting for.

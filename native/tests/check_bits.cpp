@@ -118,13 +118,12 @@ class Pieces {
     }
 
     const int64_t in_memory = flat ? offsets[rows] : rows * steps;
-    Floats inputs(in_memory * features), h(rows * units), c(problem_.is_lstm() ? rows * units : 0), dropout;
-    if (problem_.dropout) dropout = Floats(rows * units);
+    Floats inputs(in_memory * features), h(rows * units), c(problem_.is_lstm() ? rows * units : 0);
+    const Floats dropout = rows_of(problem_.dropout, some), input_dropout = rows_of(problem_.input_dropout, some);
     auto row_of = [units](Floats& all, int64_t row) { return all.data() + row * units; };
     for (int64_t k = 0; k < rows; ++k) {
       std::copy_n(row_of(h_, some[k].row), units, row_of(h, k));
       if (problem_.is_lstm()) std::copy_n(row_of(c_, some[k].row), units, row_of(c, k));
-      if (dropout) std::copy_n(problem_.dropout.data() + some[k].row * units, units, row_of(dropout, k));
       for (int64_t n = some[k].from; n < some[k].to; ++n) {
         const float* x = problem_.inputs.data() + real_[some[k].row][n] * features;
         std::copy_n(x, features, inputs.data() + places[offsets[k] + n - some[k].from] * features);
@@ -139,6 +138,7 @@ class Pieces {
     call.initial_c = problem_.is_lstm() ? c.data() : nullptr;
     call.last_c = problem_.is_lstm() ? got.last_c.data() : nullptr;
     call.recurrent_dropout = dropout.data();
+    call.input_dropout = input_dropout.data();
     forward(call);
 
     CHECK_NO_TROUBLE(damage(got), which_);
@@ -153,6 +153,17 @@ class Pieces {
       std::copy_n(row_of(got.last_h, k), units, row_of(h_, some[k].row));
       if (problem_.is_lstm()) std::copy_n(row_of(got.last_c, k), units, row_of(c_, some[k].row));
     }
+  }
+
+  // An array of one entry per row, or none, for the rows of some stretches.
+  Floats rows_of(const Floats& all, const std::vector<Stretch>& some) const {
+    if (!all) return Floats();
+    const int64_t size = all.size() / problem_.shape.rows;
+    Floats chosen(int64_t(some.size()) * size);
+    for (size_t k = 0; k < some.size(); ++k) {
+      std::copy_n(all.data() + some[k].row * size, size, chosen.data() + int64_t(k) * size);
+    }
+    return chosen;
   }
 
   static std::string text(const Stretch& stretch) {
@@ -220,7 +231,8 @@ void check_bits() {
                               {40, 6, 24}, {3, 5, 100}, {1, 5, 256}, {18, 4, 256}, {70, 9, 8}};
   for (Cell cell : {Cell::lstm, Cell::gru_reset_after, Cell::gru_reset_before, Cell::simple_rnn}) {
     for (const auto& size : sizes) {
-      for (Rows kind : {random.one_of<Rows>({Rows::dense, Rows::prefix}), random.one_of<Rows>({Rows::gaps, Rows::flat})}) {
+      const Rows one = random.coin() ? Rows::dense : Rows::prefix, other = random.coin() ? Rows::gaps : Rows::flat;
+      for (Rows kind : {one, other}) {
         Shape shape;
         shape.cell = cell;
         shape.kind = kind;
@@ -232,7 +244,8 @@ void check_bits() {
         shape.initial_h = random.coin();
         shape.initial_c = random.coin();
         shape.bias = random.coin();
-        shape.dropout = random.below(4) == 0;
+        shape.dropout = random.coin();
+        shape.by_gate = random.coin();
         shape.seed = uint32_t(random.below(1000000));
         const int64_t cut = random.below(shape.steps + 1);
         on_every_target(3, [&](const std::string& where) {

@@ -75,6 +75,7 @@ void check_odd_numbers() {
         shape.reverse = random.coin();
         shape.initial_h = random.coin();
         shape.dropout = random.coin();
+        shape.by_gate = random.coin();
         shape.seed = uint32_t(random.below(1000000));
         check_input(shape, nan, "NaN");
         check_input(shape, infinity, "inf");

@@ -16,11 +16,12 @@ Floats Random::floats(int64_t size, double low, double high) {
 std::string Shape::text() const {
   static const char* cells[] = {"lstm", "gru_reset_after", "gru_reset_before", "simple_rnn"};
   static const char* kinds[] = {"dense", "prefix mask", "mask with gaps", "flat"};
+  const char* kind_of_dropout = !dropout ? "" : by_gate ? ", dropout by gate" : ", dropout";
   char line[400];
   std::snprintf(line, sizeof line, "%s, %s, B %lld T %lld F %lld U %lld%s%s%s%s%s%s, seed %u", cells[int(cell)],
                 kinds[int(kind)], (long long)rows, (long long)steps, (long long)features, (long long)units,
                 reverse ? ", reverse" : "", initial_h ? ", initial_h" : "", initial_c ? ", initial_c" : "",
-                bias ? ", bias" : "", dropout ? by_gate ? ", dropout by gate" : ", dropout" : "", all_gradients ? "" : ", some gradients", seed);
+                bias ? ", bias" : "", kind_of_dropout, all_gradients ? "" : ", some gradients", seed);
   return line;
 }
 
@@ -141,8 +142,8 @@ uint64_t Problem::fingerprint() const {
   };
   add(offsets);
   add(mask);
-  for (const Floats* each : {&kernel, &recurrent_kernel, &bias, &inputs, &initial_h, &initial_c, &dropout, &input_dropout, &d_outputs,
-                             &d_last_h, &d_last_c}) {
+  for (const Floats* each : {&kernel, &recurrent_kernel, &bias, &inputs, &initial_h, &initial_c, &dropout,
+                             &input_dropout, &d_outputs, &d_last_h, &d_last_c}) {
     add(*each);
   }
   return sum;
@@ -150,8 +151,8 @@ uint64_t Problem::fingerprint() const {
 
 std::string Problem::damage() const {
   if (!offsets.canaries_live() || !mask.canaries_live()) return "wrote beside the offsets or the mask";
-  for (const Floats* each : {&kernel, &recurrent_kernel, &bias, &inputs, &initial_h, &initial_c, &dropout, &input_dropout, &d_outputs,
-                             &d_last_h, &d_last_c}) {
+  for (const Floats* each : {&kernel, &recurrent_kernel, &bias, &inputs, &initial_h, &initial_c, &dropout,
+                             &input_dropout, &d_outputs, &d_last_h, &d_last_c}) {
     if (!each->canaries_live()) return "wrote beside an array that is only read";
   }
   return fingerprint() == fingerprint_ ? "" : "wrote to an array that is only read";

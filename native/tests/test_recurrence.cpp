@@ -1,6 +1,6 @@
 // The kernels against the twin: a plain program, exit status 1 if anything fails.
 //
-// With arguments it runs only the parts that they name: twin, values, odd_numbers, bits, callers.
+// With arguments it runs only the parts that they name: twin, values, odd_numbers, bits, callers, program.
 
 #include <chrono>
 #include <cstdio>
@@ -36,7 +36,7 @@ int main(int count, char** arguments) {
   };
   for (const Part& part : {Part{"twin", tests::check_twin}, Part{"values", tests::check_values},
                            Part{"odd_numbers", tests::check_odd_numbers}, Part{"bits", tests::check_bits},
-                           Part{"callers", tests::check_callers}}) {
+                           Part{"callers", tests::check_callers}, Part{"program", tests::check_program}}) {
     bool chosen = count == 1;
     for (int k = 1; k < count; ++k) chosen = chosen || std::strcmp(arguments[k], part.name) == 0;
     if (!chosen) continue;

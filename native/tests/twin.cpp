@@ -252,8 +252,9 @@ class RowBack {
   void through_recurrent_kernel(int gates) {
     for (int64_t u = 0; u < units_; ++u) {
       double sum = 0;
-      for (int64_t column = 0; column < gates * units_; ++column)
+      for (int64_t column = 0; column < gates * units_; ++column) {
         sum += d_state_side_[column] * recurrent(u, column) * forth_.dropout(column / units_ * units_ + u);
+      }
       d_h_[u] += sum;
     }
   }

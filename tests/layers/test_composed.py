@@ -26,6 +26,8 @@ from tests.layers.cases import (
 )
 from tests.oracle import expected
 
+pytestmark = pytest.mark.usefixtures("kernel")
+
 each_direction = pytest.mark.parametrize("go_backwards", [False, True], ids=["forward", "backward"])
 
 
@@ -100,7 +102,7 @@ def test_bidirectional_last_output(merge_mode, rng):
 @each_direction
 @pytest.mark.parametrize("name", ["lstm", "gru", "gru reset before", "simple"])
 @pytest.mark.parametrize("ours", [True, False], ids=["our cell", "keras's cell"])
-def test_rnn_over_a_cell(name, ours, go_backwards, rng):
+def test_rnn_over_a_cell(name, ours, go_backwards, kernel, rng):
     """The same sums as the layer that is made for the cell."""
     twin = built(LAYERS[name], rng, go_backwards=go_backwards)
     kind = {"lstm": so.LSTMCell, "simple": so.SimpleRNNCell}.get(name, so.GRUCell) if ours else type(twin.cell)
@@ -108,7 +110,7 @@ def test_rnn_over_a_cell(name, ours, go_backwards, rng):
     layer = so.RNN(kind(UNITS, **options), go_backwards=go_backwards, return_sequences=True, return_state=True)
     layer.build((None, None, FEATURES))
     layer.set_weights(twin.get_weights())
-    assert layer.explain().kernel.name == "portable"
+    assert layer.explain().kernel.name == kernel
     x, first = batch(rng), states_for(twin, rng)
     wanted = expected(twin, x, MASK, first)
     outputs, *final = layer(with_garbage(x, MASK), initial_state=first, mask=MASK)

@@ -25,6 +25,8 @@ from tests.layers.cases import (
 )
 from tests.oracle import expected
 
+pytestmark = pytest.mark.usefixtures("kernel")
+
 each_layer = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS.keys())
 each_direction = pytest.mark.parametrize("go_backwards", [False, True], ids=["forward", "backward"])
 each_mask = pytest.mark.parametrize("given", ["nothing", "mask", "lengths"])
@@ -180,8 +182,8 @@ def test_both_implementations_of_keras_mean_the_same(name, implementation, rng):
     assert_close(layer(x), expected(layer, x).outputs)
 
 
-@pytest.mark.parametrize("stacked", [False, True], ids=["portable", "cellwise"])
-def test_wide_steps_are_cleaned_too(stacked, rng):
+@pytest.mark.parametrize("stacked", [False, True], ids=["gru", "cellwise"])
+def test_wide_steps_are_cleaned_too(stacked, kernel, rng):
     """From 64 features on, compiled loops clean each step by itself; gradients and results know nothing of it."""
     twin = built(LAYERS["gru"], rng, features=64, return_sequences=True)
     layer = so.RNN([so.GRUCell(UNITS)], return_sequences=True) if stacked else twin
@@ -197,4 +199,4 @@ def test_wide_steps_are_cleaned_too(stacked, rng):
     assert_close(d_x, wanted.d_inputs)
     for got, right in zip(d_weights, wanted.d_weights, strict=True):
         assert_close(got, right)
-    assert layer.explain().kernel.name == ("cellwise" if stacked else "portable")
+    assert layer.explain().kernel.name == ("cellwise" if stacked else kernel)

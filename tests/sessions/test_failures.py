@@ -89,7 +89,7 @@ def test_a_model_that_fails_leaves_all_as_it_was(monkeypatch):
         raise MemoryError("no room")
 
     with monkeypatch.context() as broken:
-        broken.setattr(session._runner, "_run", fail)
+        broken.setattr(type(session._runner), "__call__", fail)
         with pytest.raises(MemoryError):
             session.step({"a": X[0, 1]})
     assert {id: session.steps(id) for id in session} == {"a": 1}

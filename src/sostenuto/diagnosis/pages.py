@@ -63,6 +63,11 @@ _TEXTS = {
         "Leave the batch size out of keras.Input. For a model that is already there: so.convert(model) and\n"
         "so.SequenceModel(model) take any batch size.",
     ),
+    "SO107": (
+        "Arrays that the native kernel cannot run",
+        "It reads float32 numbers in the memory of the CPU, and arrays that agree on rows, steps, features\nand units.",
+        "Compare the shapes that the message lists.",
+    ),
     "SO201": (
         "This kind of object cannot be read as sequences",
         "Sequences are made of numbers in steps: lists or dicts of arrays, nested lists, long tables, padded\n"
@@ -187,9 +192,20 @@ _TEXTS = {
     ),
     "SO315": (
         "A session cannot be used like this",
-        "The session is closed, or its arguments do not belong together: ids and x of different numbers, a\n"
-        "step number or time for an id that is not in the call.",
+        "The session or a hold of it is closed, or arguments do not belong together: ids and x of different\n"
+        "numbers, a step number or time for an id that is not in the call.",
         "session.step({id: x}) for a dict; session.step(ids, x) with one entry of x for each id.",
+    ),
+    "SO316": (
+        "An id is held",
+        "session.hold(ids) took it into arrays, where its newest steps are; the store and the session's other\n"
+        "calls do not know of them until they are kept.",
+        "Step it through the hold, or close that first: leave its with block, or call its close().",
+    ),
+    "SO317": (
+        "Two threads use one hold at once",
+        "A hold steps all of its ids in place. Two steps at the same time would have no order.",
+        "Give each thread a hold of its own ids, or put a lock around the calls.",
     ),
     "SO401": (
         "Targets do not fit the sequences",
@@ -272,6 +288,11 @@ _TEXTS = {
         "A session runs the weights of a model, and there are none before it knows how many features a step\nhas.",
         "model.build(features); or fit the model, or load one that was fitted.",
     ),
+    "SO609": (
+        "The native kernel cannot be differentiated like this",
+        "It computes gradients in reverse mode, once: no derivatives of gradients, none in forward mode.",
+        "Set SOSTENUTO_NATIVE=0; the portable kernel can be differentiated in any way, any number of times.",
+    ),
     "SO701": (
         "No backend for Keras is installed",
         "Keras 3 does its sums with TensorFlow, JAX or PyTorch; none of them was found, or not the one that\n"
@@ -288,6 +309,12 @@ _TEXTS = {
         "A ValkeyStore speaks to its server with the package valkey, and states in bfloat16 are read with\n"
         "ml_dtypes; Sostenuto brings along neither.",
         "pip install 'sostenuto[valkey]', or pip install ml_dtypes.",
+    ),
+    "SO704": (
+        "The environment asks the native kernels for what cannot be",
+        "SOSTENUTO_NATIVE is 0 or 1, SOSTENUTO_THREADS a whole number from 1 to 1024, and SOSTENUTO_TARGET\n"
+        "avx512, avx2 or generic: one that the processor has.",
+        "Set it so, or unset it.",
     ),
     "SO801": (
         "There is no model of Sostenuto to read",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
+
+from sostenuto.kernels.recurrence import Recurrence
 
 
 @dataclass(frozen=True)
@@ -61,4 +64,37 @@ class Kernel(Protocol):
         """Runs the cell over ``sequences`` (B, T, F); ``mask`` (B, T) is boolean or None.
 
         Whatever stands at masked steps, NaN too, may reach neither the result nor a gradient.
+        """
+
+
+class Adapter(Protocol):
+    """What each file of ``kernels/adapters`` offers: the native module in terms of one backend."""
+
+    def native_reason(self) -> str | None:
+        """Why the native kernel cannot be entered here and now, for instance while a graph is compiled, or None."""
+
+    def recurrence(
+        self,
+        what: Recurrence,
+        inputs: Any,
+        weights: Sequence[Any],
+        states: Sequence[Any],
+        *,
+        mask: Any = None,
+        offsets: Any = None,
+        recurrent_dropout: Any = None,
+    ) -> tuple[Any, list[Any]]:
+        """Runs a recurrence; all numbers are float32, gradients reach inputs, weights and states.
+
+        Args:
+            what: the kind of recurrence.
+            inputs: (B, T, F), or (N, F) with offsets.
+            weights: kernel (F, G * U), recurrent kernel (U, G * U), and bias (``what.bias_shape``) or None.
+            states: the first h, and c for an LSTM, (B, U) each.
+            mask: (B, T) boolean, True for a real step; None where all are.
+            offsets: (B + 1,) int64: row b is steps offsets[b] to offsets[b + 1] - 1 of the inputs.
+            recurrent_dropout: (B, U), what the state is multiplied with where it meets the recurrent kernel.
+
+        Returns:
+            The outputs, (B, T, U) or (N, U), or None with ``all_outputs=False``; and the last states, (B, U) each.
         """

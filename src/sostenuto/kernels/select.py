@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from sostenuto.kernels import cellwise, portable
+from sostenuto.kernels import cellwise, native, portable
 from sostenuto.kernels.contract import Kernel, Request
 
 # Fastest first; the last one takes everything.
-KERNELS: list[Kernel] = [cast(Kernel, portable), cast(Kernel, cellwise)]
+KERNELS: list[Kernel] = [cast(Kernel, native), cast(Kernel, portable), cast(Kernel, cellwise)]
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,7 +24,10 @@ class Selection:
     request: Request
 
     def __str__(self) -> str:
-        lines = [f"runs on kernel '{self.kernel.name}' ({self.request.backend}, {self.request.dtype})"]
+        where = f"{self.request.backend}, {self.request.dtype}"
+        if self.kernel is native:
+            where += f"; {native.description(self.request)}"
+        lines = [f"runs on kernel '{self.kernel.name}' ({where})"]
         lines += [f"  '{kernel}' declined: {reason}" for kernel, reason in self.declined]
         return "\n".join(lines)
 
@@ -36,11 +39,13 @@ def select(request: Request) -> Selection:
 
     Example:
         >>> import keras
-        >>> cell = keras.layers.LSTMCell(4)
-        >>> select(Request(cell, backend="jax", dtype="float32")).kernel.name
-        'portable'
+        >>> cell = keras.layers.SimpleRNNCell(4, activation="relu")
+        >>> print(select(Request(cell, backend="jax", dtype="float32")))
+        runs on kernel 'portable' (jax, float32)
+          'native' declined: its activation is tanh, not relu
         >>> print(select(Request(keras.layers.StackedRNNCells([cell]), backend="jax", dtype="float32")))
         runs on kernel 'cellwise' (jax, float32)
+          'native' declined: StackedRNNCells has a call() of its own
           'portable' declined: StackedRNNCells has a call() of its own
     """
     declined: list[tuple[str, str]] = []

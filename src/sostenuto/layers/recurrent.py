@@ -342,7 +342,7 @@ class Recurrent(keras.layers.RNN):
 
         Example:
             >>> import sostenuto as so
-            >>> so.LSTM(4).explain().kernel.name
+            >>> so.LSTM(4, activation="relu").explain().kernel.name
             'portable'
         """
         last = self.__dict__.get("_selection")

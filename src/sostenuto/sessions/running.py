@@ -1,12 +1,13 @@
-"""From ragged steps to a few shapes of batches, through the model, and back."""
+"""From ragged steps through the model and back: as they lie, or in a few shapes of batches that a backend compiles."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
-import keras
 import numpy as np
 
+from sostenuto.models.native_program import NativeProgram
 from sostenuto.sessions.requests import Request
 
 MOST_ROWS = 1024
@@ -25,8 +26,9 @@ def bucket(number: int) -> int:
 class Runner:
     """Runs the steps of a request, each id from its own states.
 
-    Ids are grouped by their number of steps, rounded up to a power of two (one step alone needs no lengths), and rows
-    are filled up to a power of two, at most 1024; so few shapes are ever compiled, each once.
+    A native program runs the steps as they lie. For a backend ids are grouped by their number of steps, rounded up to a
+    power of two (one step alone needs no lengths), and rows are filled up to a power of two, at most 1024; so few
+    shapes are ever compiled, each once.
 
     Args:
         model: the built SequenceModel.
@@ -36,7 +38,7 @@ class Runner:
         axes: the axes of one output.
         specs: the states, in their order.
         first: the states (1, U) that new ids start from.
-        shapes: the (rows, steps, whether all steps are real) that were run.
+        shapes: the (rows, steps, whether all steps are real) that were run on the backend.
     """
 
     def __init__(self, model: Any) -> None:
@@ -64,12 +66,28 @@ class Runner:
             The answers: (T, ...) for each id where the model gives an output per step, else (...), as one array where
             all ids have as many steps, otherwise as a list. And the states (B, U) after the last step of each id.
         """
+        program = self._run.native()
+        if program is not None:
+            return self._natively(program, request, states)
         rows, longest = len(request.ids), request.steps
         if longest is None or rows > MOST_ROWS:
             return self._in_parts(request, states)
         outputs, ended = self._batch(*self._filled_up(request, longest), states)
         outputs = outputs[:rows, :longest] if self.per_step else outputs[:rows]
         return outputs.copy(), [end[:rows] for end in ended]
+
+    def _natively(
+        self, program: NativeProgram, request: Request, states: list[np.ndarray]
+    ) -> tuple[Any, list[np.ndarray]]:
+        rows, steps = len(request.ids), request.steps
+        if steps is not None:
+            outputs, after = program.run(request.flat, states, steps=steps)
+            return (outputs.reshape(rows, steps, outputs.shape[1]) if self.per_step else outputs), after
+        offsets = request.offsets
+        outputs, after = program.run(request.flat, states, offsets=offsets)
+        if not self.per_step:
+            return outputs, after
+        return [outputs[start:stop].copy() for start, stop in pairwise(offsets.tolist())], after
 
     def _in_parts(self, request: Request, states: list[np.ndarray]) -> tuple[Any, list[np.ndarray]]:
         lengths = request.lengths
@@ -122,14 +140,16 @@ class Runner:
             self.shapes.add(shape)
         return self._run(values, lengths, [_filled(state, len(values)) for state in states])
 
-    @staticmethod
-    def how() -> str:
-        """How the backend does the sums, in words."""
-        return {
-            "jax": "compiled by JAX, once per shape",
-            "tensorflow": "traced by TensorFlow, once per shape",
-            "torch": "eager on PyTorch",
-        }.get(keras.backend.backend(), keras.backend.backend())
+    def how(self) -> str:
+        """What does the sums, in words."""
+        return self._run.how()
+
+    def batches(self) -> str:
+        """The shapes in which steps are run, in words."""
+        if self._run.native() is not None:
+            return "of any size, nothing padded"
+        shapes = ", ".join(f"{rows} x {steps}" for rows, steps in sorted({shape[:2] for shape in self.shapes}))
+        return f"{shapes} (rows x steps)" if shapes else "none so far"
 
 
 def _filled(state: np.ndarray, size: int) -> np.ndarray:

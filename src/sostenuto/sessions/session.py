@@ -12,6 +12,7 @@ from sostenuto.diagnosis import count
 from sostenuto.models.checks import title
 from sostenuto.sequences.checks import check_count, check_option
 from sostenuto.sessions import by_name, fingerprint
+from sostenuto.sessions.held import Held
 from sostenuto.sessions.hot import NOTHING, Kept
 from sostenuto.sessions.naming import one_or_several, unknown
 from sostenuto.sessions.numbering import repeated, step_numbers, times
@@ -117,7 +118,7 @@ class Session(Turns):
         """
         request = self._reader.read(ids, x)
         numbers, moments = step_numbers(step, request.ids), times(at, request.ids)
-        with self._turn() as gone:
+        with self._turn(request.ids) as gone:
             known = self._known(request.ids)
             again = repeated(request, known, numbers, moments)
             if moments is not None:
@@ -148,9 +149,45 @@ class Session(Turns):
             As ``step``.
         """
         request = self._reader.read(ids, x)
-        with self._turn():
+        with self._turn(request.ids):
             answers = self._run(request, self._known(request.ids))[0]
         return request.formed(answers, self._runner.per_step)
+
+    def hold(self, ids: Any) -> Held:
+        """Takes ids into arrays, for loops that step them together at microseconds.
+
+        ``Session.step`` writes to the store in every call; a hold writes at ``rows.keep()`` and when its ``with`` block
+        is left. **Steps since the last of these are lost if the process dies.** Until it is closed, the other calls of
+        this session refuse these ids.
+
+        Args:
+            ids: B ids in a list or array, in the order of the rows, or one. Unknown ones begin.
+
+        Returns:
+            The ids in arrays: ``y = rows.step(x)`` with x (B, F) gives y (B, ...).
+
+        Raises:
+            UnknownIdError: SO212, an id is not known and the session is strict.
+            SessionError: SO316, an id is held already.
+            IdError, SessionError, StoreError: SO311, SO312, SO901, SO906, SO908.
+
+        Example:
+            >>> import keras, numpy as np, sostenuto as so
+            >>> model = so.SequenceModel([so.LSTM(4, return_sequences=True), keras.layers.Dense(1)])
+            >>> model.build(2)
+            >>> live = model.session()
+            >>> with live.hold(["pump", "fan"]) as rows:
+            ...     for x in np.ones((100, 2, 2), "float32"):
+            ...         y = rows.step(x)
+            >>> live.steps("pump")
+            100
+        """
+        names = one_or_several(ids)
+        with self._turn(names):
+            held = Held(self, names, self._known(names))
+            self._hot.drop(names)
+            self._held.update(dict.fromkeys(names, held))
+        return held
 
     # --- states ----------------------------------------------------------------------------------------------------
 
@@ -164,7 +201,7 @@ class Session(Turns):
             IdError, SessionError, ConflictError, StoreError: SO311, SO312, SO904, SO905, SO906, SO908.
         """
         names = one_or_several(ids)
-        with self._turn():
+        with self._turn(names):
             new = Kept.new(len(names), self._runner.first)
             new.revision = self._records.revisions(names)
             with self._read_anew(names):
@@ -182,7 +219,7 @@ class Session(Turns):
             IdError, SessionError, ConflictError, StoreError: SO311, SO312, SO904, SO905, SO906, SO908.
         """
         names = one_or_several(ids)
-        with self._turn():
+        with self._turn(names):
             revisions = self._records.revisions(names)
             strange = [name for name, revision in zip(names, revisions, strict=True) if revision == NOTHING]
             if strange and self.strict:
@@ -202,7 +239,7 @@ class Session(Turns):
             IdError, ConflictError, StoreError: SO311, SO904, SO905, SO906, SO908.
         """
         source, target = plain_id(source), plain_id(target)
-        with self._turn():
+        with self._turn([source, target]):
             self._check_known(source)
             if source != target:
                 with self._read_anew([target]):
@@ -221,8 +258,9 @@ class Session(Turns):
             UnknownIdError: SO212, the id is not known.
             IdError, StoreError: SO311, SO906, SO908.
         """
-        with self._turn():
-            known = self._one(plain_id(id))
+        id = plain_id(id)
+        with self._turn([id]):
+            known = self._one(id)
         return by_name.named(self._runner.specs, [state[0] for state in known.states])
 
     def set_state(self, id: Any, state: Any) -> None:
@@ -238,7 +276,7 @@ class Session(Turns):
             UnknownIdError, IdError, ConflictError, StoreError: SO212, SO311, SO904, SO905, SO906, SO908.
         """
         id = plain_id(id)
-        with self._turn():
+        with self._turn([id]):
             if self.strict:
                 self._check_known(id)
             known, answers = self._records.read_with_answers([id])
@@ -257,8 +295,9 @@ class Session(Turns):
             UnknownIdError: SO212, the id is not known.
             IdError, StoreError: SO311, SO906, SO908.
         """
-        with self._turn():
-            return int(self._one(plain_id(id)).step[0])
+        id = plain_id(id)
+        with self._turn([id]):
+            return int(self._one(id).step[0])
 
     # --- which ids -------------------------------------------------------------------------------------------------
 
@@ -291,20 +330,25 @@ class Session(Turns):
             IdError, SessionError: SO311, SO312.
         """
         names = None if ids is None else one_or_several(ids)
-        with self._turn() as gone:
+        with self._turn(names or ()) as gone:
             gone += self._hot.drop(list(self._hot) if names is None else names)
 
     # --- the session itself ----------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Ends the session, and closes the store if the session opened it; a second call does nothing."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            self._hot.drop(list(self._hot))
-            if self._owns_store:
-                self.store.close()
+        """Ends the session, and closes the store if the session opened it; a second call does nothing.
+
+        What is held still is kept first.
+        """
+        try:
+            self._end_holds()
+        finally:
+            with self._lock:
+                if not self._closed:
+                    self._closed = True
+                    self._hot.drop(list(self._hot))
+                    if self._owns_store:
+                        self.store.close()
 
     def __enter__(self) -> Self:
         return self
@@ -313,14 +357,13 @@ class Session(Turns):
         self.close()
 
     def explain(self) -> str:
-        """How the session runs: the backend, the shapes compiled so far, the states, the store."""
-        shapes = ", ".join(f"{rows} x {steps}" for rows, steps in sorted({shape[:2] for shape in self._runner.shapes}))
+        """How the session runs: the native program, or the backend and why; the shapes, the states, the store."""
         specs = ", ".join(f"{spec.layer} {spec.state} ({spec.size},) {spec.dtype}" for spec in self._runner.specs)
         idle = "" if self._hot.idle is None else f", {self._hot.idle:g} s without use"
         lines = [
             ("model", title(self.model)),
             ("sums", self._runner.how()),
-            ("batches", f"{shapes} (rows x steps)" if shapes else "none so far"),
+            ("batches", self._runner.batches()),
             ("states", specs),
             ("memory", f"{count(len(self._hot), 'id')} of at most {self._hot.limit:,}{idle}"),
             ("store", self.store.name),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 
 from sostenuto.errors import SessionError
 from sostenuto.models.checks import title
+from sostenuto.sessions.held import Held, held_elsewhere
 from sostenuto.sessions.hot import NOTHING, HotStates, Kept
 from sostenuto.sessions.naming import unknown
 from sostenuto.sessions.records import Records
@@ -51,6 +52,7 @@ class Turns:
         self._runner = Runner(model)
         self._hot = HotStates(self._runner.first, hot, idle)
         self._records = Records(store, self._runner.first)
+        self._held: dict[Id, Held] = {}
 
     def _check_open(self) -> None:
         if self._closed:
@@ -64,17 +66,28 @@ class Turns:
             )
 
     @contextmanager
-    def _turn(self) -> Iterator[list[Id]]:
-        """One call at a time; ids put into the list leave memory in it, and the hook learns of them after it."""
+    def _turn(self, ids: Sequence[Id] = ()) -> Iterator[list[Id]]:
+        """One call at a time; ids put into the list leave memory in it, and the hook learns of them after it.
+
+        Refuses a call whose ``ids`` are held.
+        """
         gone: list[Id] = []
         try:
             with self._lock:
                 self._check_open()
+                if self._held and not self._held.keys().isdisjoint(ids):
+                    raise held_elsewhere([id for id in ids if id in self._held], title(self.model))
                 gone += self._hot.expire()
                 yield gone
         finally:
             if gone and self._on_evict is not None:
                 self._on_evict(gone)
+
+    def _end_holds(self) -> None:
+        """Closes what is held still, each of them even where another fails."""
+        with ExitStack() as stack:
+            for held in set(self._held.values()):
+                stack.callback(held.close)
 
     @contextmanager
     def _forgotten_on_failure(self, ids: Sequence[Id]) -> Iterator[None]:
