@@ -47,7 +47,8 @@ void check_offsets(const int64_t* offsets, int64_t rows, int64_t steps) {
 sostenuto::Forward forward_call(int cell, int64_t rows, int64_t steps, int64_t features, int64_t units, bool reverse,
                                 Address offsets, Address mask, Address inputs, Address kernel,
                                 Address recurrent_kernel, Address bias, Address initial_h, Address initial_c,
-                                Address recurrent_dropout, Address outputs, Address saved) {
+                                Address recurrent_dropout, Address input_dropout, bool dropout_by_gate,
+                                Address outputs, Address saved) {
   sostenuto::Forward call;
   call.cell = cell_of(cell);
   if (rows < 0 || steps < 0 || features < 0 || units < 1)
@@ -61,6 +62,8 @@ sostenuto::Forward forward_call(int cell, int64_t rows, int64_t steps, int64_t f
   call.initial_h = at<const float>(initial_h);
   call.initial_c = at<const float>(initial_c);
   call.recurrent_dropout = at<const float>(recurrent_dropout);
+  call.input_dropout = at<const float>(input_dropout);
+  call.dropout_by_gate = dropout_by_gate;
   call.outputs = at<float>(outputs);
   call.saved = at<float>(saved);
   bool any_steps = call.layout.steps_in_memory() > 0;
@@ -75,10 +78,11 @@ sostenuto::Forward forward_call(int cell, int64_t rows, int64_t steps, int64_t f
 
 void forward(int cell, int64_t rows, int64_t steps, int64_t features, int64_t units, bool reverse, Address offsets,
              Address mask, Address inputs, Address kernel, Address recurrent_kernel, Address bias, Address initial_h,
-             Address initial_c, Address recurrent_dropout, Address outputs, Address last_h, Address last_c,
-             Address saved) {
-  sostenuto::Forward call = forward_call(cell, rows, steps, features, units, reverse, offsets, mask, inputs, kernel,
-                                         recurrent_kernel, bias, initial_h, initial_c, recurrent_dropout, outputs, saved);
+             Address initial_c, Address recurrent_dropout, Address input_dropout, bool dropout_by_gate, Address outputs,
+             Address last_h, Address last_c, Address saved) {
+  sostenuto::Forward call =
+      forward_call(cell, rows, steps, features, units, reverse, offsets, mask, inputs, kernel, recurrent_kernel, bias,
+                   initial_h, initial_c, recurrent_dropout, input_dropout, dropout_by_gate, outputs, saved);
   call.last_h = at<float>(last_h);
   call.last_c = at<float>(last_c);
   sostenuto::forward(call);
@@ -86,12 +90,13 @@ void forward(int cell, int64_t rows, int64_t steps, int64_t features, int64_t un
 
 void backward(int cell, int64_t rows, int64_t steps, int64_t features, int64_t units, bool reverse, Address offsets,
               Address mask, Address inputs, Address kernel, Address recurrent_kernel, Address bias, Address initial_h,
-              Address initial_c, Address recurrent_dropout, Address outputs, Address saved, Address d_outputs,
-              Address d_last_h, Address d_last_c, Address d_inputs, Address d_kernel, Address d_recurrent_kernel,
-              Address d_bias, Address d_initial_h, Address d_initial_c) {
+              Address initial_c, Address recurrent_dropout, Address input_dropout, bool dropout_by_gate,
+              Address outputs, Address saved, Address d_outputs, Address d_last_h, Address d_last_c, Address d_inputs,
+              Address d_kernel, Address d_recurrent_kernel, Address d_bias, Address d_initial_h, Address d_initial_c) {
   sostenuto::Backward call;
-  call.forward = forward_call(cell, rows, steps, features, units, reverse, offsets, mask, inputs, kernel,
-                              recurrent_kernel, bias, initial_h, initial_c, recurrent_dropout, outputs, saved);
+  call.forward =
+      forward_call(cell, rows, steps, features, units, reverse, offsets, mask, inputs, kernel, recurrent_kernel, bias,
+                   initial_h, initial_c, recurrent_dropout, input_dropout, dropout_by_gate, outputs, saved);
   need(call.forward.saved, call.forward.layout.steps_in_memory() > 0, "what forward saved");
   if (!call.forward.saved) call.forward.saved = &nothing;
   call.d_outputs = at<const float>(d_outputs);

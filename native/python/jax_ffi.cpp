@@ -108,7 +108,7 @@ class Checks {
 
 // What both calls begin with.
 struct Operands {
-  Buffer offsets, inputs, kernel, recurrent_kernel, bias, h, c, recurrent_dropout, mask;
+  Buffer offsets, inputs, kernel, recurrent_kernel, bias, h, c, recurrent_dropout, input_dropout, mask;
 };
 
 // The operands, checked.
@@ -128,7 +128,7 @@ struct Recurrence {
     call.weights.bias = checks.given_or_null("bias", operands.bias, bias());
     call.initial_h = checks.given("state h", operands.h, state_h());
     call.initial_c = checks.given_or_null("state c", operands.c, state_c());
-    call.recurrent_dropout = checks.given_or_null("recurrent_dropout", operands.recurrent_dropout, state_h());
+    read_dropout(checks, operands);
     call.layout.mask = checks.mask_or_null(operands.mask, flat() ? absent : Shape(call.layout.rows, call.layout.steps));
   }
 
@@ -153,6 +153,18 @@ struct Recurrence {
   std::vector<int64_t> offsets;
 
  private:
+  // By gate where that of the inputs is there, or that of the states is as wide as all gates.
+  void read_dropout(Checks& checks, const Operands& operands) {
+    const auto sizes = operands.recurrent_dropout.dimensions();
+    const int64_t rows = call.layout.rows, gates = sostenuto::gates_of(call.cell);
+    call.dropout_by_gate = !same(operands.input_dropout.dimensions(), absent) ||
+                           (sizes.size() == 2 && sizes[1] != call.units);
+    const Shape of_state = call.dropout_by_gate ? Shape(rows, width()) : state_h();
+    call.recurrent_dropout = checks.given_or_null("recurrent_dropout", operands.recurrent_dropout, of_state);
+    const Shape of_inputs(rows, gates * call.features);
+    call.input_dropout = checks.given_or_null("input_dropout", operands.input_dropout, of_inputs);
+  }
+
   // int32, unless JAX was told to use 64 bits.
   void read_offsets(Checks& checks, Buffer buffer) {
     const auto sizes = buffer.dimensions();
@@ -207,10 +219,11 @@ ffi::Error run(void (*kernel)(const Call&), const Call& call) {
 }
 
 ffi::Error forward(Buffer offsets, Buffer inputs, Buffer kernel, Buffer recurrent_kernel, Buffer bias, Buffer h,
-                   Buffer c, Buffer recurrent_dropout, Buffer mask, Result outputs, Result last_h, Result last_c,
-                   Result saved, int64_t cell, bool reverse, int64_t units) {
+                   Buffer c, Buffer recurrent_dropout, Buffer input_dropout, Buffer mask, Result outputs, Result last_h,
+                   Result last_c, Result saved, int64_t cell, bool reverse, int64_t units) {
   Checks checks;
-  const Operands operands{offsets, inputs, kernel, recurrent_kernel, bias, h, c, recurrent_dropout, mask};
+  const Operands operands{offsets, inputs, kernel, recurrent_kernel, bias,
+                          h,       c,      recurrent_dropout, input_dropout, mask};
   Recurrence asked(checks, operands, cell, units, reverse);
   sostenuto::Forward& call = asked.call;
   call.outputs = checks.wanted_or_null("outputs", outputs, asked.each_step(units));
@@ -222,11 +235,12 @@ ffi::Error forward(Buffer offsets, Buffer inputs, Buffer kernel, Buffer recurren
 }
 
 ffi::Error backward(Buffer offsets, Buffer inputs, Buffer kernel, Buffer recurrent_kernel, Buffer bias, Buffer h,
-                    Buffer c, Buffer recurrent_dropout, Buffer mask, Buffer outputs, Buffer saved, Buffer d_outputs,
+                    Buffer c, Buffer recurrent_dropout, Buffer input_dropout, Buffer mask, Buffer outputs, Buffer saved, Buffer d_outputs,
                     Buffer d_last_h, Buffer d_last_c, Result d_inputs, Result d_kernel, Result d_recurrent_kernel,
                     Result d_bias, Result d_h, Result d_c, int64_t cell, bool reverse, int64_t units) {
   Checks checks;
-  const Operands operands{offsets, inputs, kernel, recurrent_kernel, bias, h, c, recurrent_dropout, mask};
+  const Operands operands{offsets, inputs, kernel, recurrent_kernel, bias,
+                          h,       c,      recurrent_dropout, input_dropout, mask};
   Recurrence asked(checks, operands, cell, units, reverse);
   // What the forward run has written is only read now.
   asked.call.outputs = const_cast<float*>(checks.given("outputs", outputs, asked.each_step(units)));
@@ -260,8 +274,8 @@ auto bound(Binding binding) {
   }
 }
 
-XLA_FFI_DEFINE_HANDLER(forward_handler, forward, (bound<9, 4>(ffi::Ffi::Bind())));
-XLA_FFI_DEFINE_HANDLER(backward_handler, backward, (bound<14, 6>(ffi::Ffi::Bind())));
+XLA_FFI_DEFINE_HANDLER(forward_handler, forward, (bound<10, 4>(ffi::Ffi::Bind())));
+XLA_FFI_DEFINE_HANDLER(backward_handler, backward, (bound<15, 6>(ffi::Ffi::Bind())));
 
 }  // namespace
 

@@ -53,14 +53,15 @@ std::string text_of(const int64_t* sizes, size_t rank) {
 }
 
 enum Input {
-  inputs, kernel, recurrent_kernel, bias, initial_h, initial_c, mask, offsets, recurrent_dropout, forward_inputs,
+  inputs, kernel, recurrent_kernel, bias, initial_h, initial_c, mask, offsets, recurrent_dropout, input_dropout,
+  forward_inputs,
   outputs = forward_inputs, saved, d_outputs, d_last_h, d_last_c, backward_inputs
 };
 const char* const input_names[] = {"inputs", "kernel", "recurrent_kernel", "bias", "initial_h", "initial_c", "mask",
-                                   "offsets", "recurrent_dropout", "outputs", "saved", "d_outputs", "d_last_h",
-                                   "d_last_c"};
+                                   "offsets", "recurrent_dropout", "input_dropout", "outputs", "saved", "d_outputs",
+                                   "d_last_h", "d_last_c"};
 const char* const input_types[] = {"float", "float", "float", "float", "float", "float", "bool",
-                                   "int64", "float", "float", "float", "float", "float", "float"};
+                                   "int64", "float", "float", "float", "float", "float", "float", "float"};
 
 // The inputs and outputs of one run of a kernel.
 class Run {
@@ -153,7 +154,12 @@ Forward read_call(const Settings& settings, const Run& run) {
                                                          : run.read<float>(bias, {gate_units});
   call.initial_h = run.read<float>(initial_h, {call.layout.rows, call.units});
   call.initial_c = run.read<float>(initial_c, {call.layout.rows, call.units});
-  call.recurrent_dropout = run.read<float>(recurrent_dropout, {call.layout.rows, call.units});
+  const int64_t gates = gates_of(call.cell);
+  call.dropout_by_gate = run.has(input_dropout) || (run.has(recurrent_dropout) && run.rank(recurrent_dropout) == 2 &&
+                                                    run.size(recurrent_dropout, 1) != call.units);
+  call.recurrent_dropout =
+      run.read<float>(recurrent_dropout, {call.layout.rows, call.dropout_by_gate ? gate_units : call.units});
+  call.input_dropout = run.read<float>(input_dropout, {call.layout.rows, gates * call.features});
   if (!call.weights.kernel || !call.initial_h || !call.initial_c != (call.cell != Cell::lstm))
     throw Failure(invalid_argument, "The native kernel wants a kernel and the states of its cell: h; c for an LSTM.");
   return call;

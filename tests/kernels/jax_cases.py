@@ -55,7 +55,10 @@ class Case(NamedTuple):
     d_last: list[np.ndarray]
 
 
-def make_case(cell: str, layout: str = "dense", *, bias: bool = True, dropout: bool = False, **what: Any) -> Case:
+def make_case(
+    cell: str, layout: str = "dense", *, bias: bool = True, dropout: bool = False, by_gate: str = "", **what: Any
+) -> Case:
+    """A case; ``by_gate`` names the operands, "recurrent" and "input", that have dropout of their own for each gate."""
     rng = np.random.default_rng(1)
     asked = Recurrence(cell, UNITS, **what)
 
@@ -71,6 +74,9 @@ def make_case(cell: str, layout: str = "dense", *, bias: bool = True, dropout: b
         inputs[~MASKS[layout]] = np.nan
     if dropout:
         options["recurrent_dropout"] = (rng.random((ROWS, UNITS)) < 0.7).astype(np.float32) / np.float32(0.7)
+    for name, size in (("recurrent", UNITS), ("input", FEATURES)):
+        if name in by_gate:
+            options[f"{name}_dropout"] = rng.uniform(0.2, 1.8, (ROWS, asked.gates * size)).astype(np.float32)
     width = asked.gates * UNITS
     weights = [normal(FEATURES, width), normal(UNITS, width), normal(*asked.bias_shape) if bias else None]
     states = [normal(ROWS, UNITS) for _ in range(asked.states)]
@@ -117,9 +123,10 @@ def oracle(case: Case) -> tuple[np.ndarray, list[np.ndarray], dict[str, np.ndarr
             mask = case.options.get("mask")
             real = set(steps if mask is None else np.flatnonzero(mask[row]))
         in_order = steps[::-1] if what.reverse else steps
-        # Factors of h ahead of the recurrent kernel are factors of its rows.
-        factors = case.options.get("recurrent_dropout", np.ones((ROWS, UNITS)))[row].astype(np.float64)[:, None]
-        weights = [kernel, factors * recurrent, *([] if bias is None else [bias])]
+        # What the states or the inputs are multiplied with ahead of a kernel might as well be on its rows.
+        factors = _on_rows(case, "recurrent_dropout", UNITS, row)
+        input_factors = _on_rows(case, "input_dropout", FEATURES, row)
+        weights = [input_factors * kernel, factors * recurrent, *([] if bias is None else [bias])]
         states = [state[row].astype(np.float64) for state in case.states]
         run_steps = [step for step in in_order if step in real]
         ran, of_row, tape = ref.forward(cell, inputs[run_steps], weights, states)
@@ -132,7 +139,7 @@ def oracle(case: Case) -> tuple[np.ndarray, list[np.ndarray], dict[str, np.ndarr
             d_entries[entry] += d_outputs[step] if what.all_outputs else 0
         d_x, d_weights, d_states = ref.backward(tape, d_entries[1:], [d[row] for d in case.d_last])
         d_inputs[run_steps] = d_x
-        found["kernel"] += d_weights[0]
+        found["kernel"] += input_factors * d_weights[0]
         found["recurrent_kernel"] += factors * d_weights[1]
         if bias is not None:
             found["bias"] += d_weights[2]
@@ -143,6 +150,20 @@ def oracle(case: Case) -> tuple[np.ndarray, list[np.ndarray], dict[str, np.ndarr
     if bias is None:
         del found["bias"]
     return outputs, last, found
+
+
+def _on_rows(case: Case, name: str, size: int, row: int) -> np.ndarray:
+    """(size, G * U): the factors of one row of the batch, (size,) or (G * size,), gate by gate."""
+    factors = case.options.get(name, np.ones((ROWS, size)))[row].astype(np.float64).reshape(-1, size)
+    each_gate = np.broadcast_to(factors, (case.what.gates, size))
+    return np.repeat(each_gate.T, UNITS, axis=1)
+
+
+def operands_of(case: Case, **changed: Any) -> dict[str, np.ndarray]:
+    """The operands by name and in order, as the module itself takes them."""
+    found = dict.fromkeys(adapter.Operands._fields, np.zeros((0,), np.float32))
+    given = zip(NAMES, [case.inputs, *case.weights, *case.states], strict=False)
+    return found | dict(given) | case.options | changed
 
 
 def assert_gradients(got: dict[str, Any], wanted: dict[str, np.ndarray]) -> None:

@@ -45,6 +45,20 @@ def test_results_and_gradients_are_those_of_the_reference(cell, layout, reverse,
 
 
 @pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("layout", ["gaps", "flat"])
+@pytest.mark.parametrize("by_gate", ["recurrent", "input", "recurrent and input"])
+def test_dropout_that_each_gate_has_of_its_own(cell, layout, by_gate):
+    case = make_case(cell, layout, by_gate=by_gate)
+    wanted_outputs, wanted_last, wanted_gradients = oracle(case)
+
+    outputs, last = run(case)
+
+    np.testing.assert_allclose(outputs, wanted_outputs, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(last, wanted_last, rtol=0, atol=2e-6)
+    assert_gradients(gradients_of(case), wanted_gradients)
+
+
+@pytest.mark.parametrize("cell", CELLS)
 def test_last_states_alone(cell):
     case = make_case(cell, "gaps", all_outputs=False)
     _, wanted_last, wanted_gradients = oracle(case)

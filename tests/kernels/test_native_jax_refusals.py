@@ -21,6 +21,7 @@ from tests.kernels.jax_cases import (
     loss,
     make_case,
     native_calls,
+    operands_of,
     run,
     shapes_out,
 )
@@ -119,16 +120,33 @@ def raw_call(target: str, arguments: list[Any], results: list[tuple[int, ...]], 
 @pytest.mark.parametrize(
     ("place", "value", "told"),
     [
-        (0, np.zeros((5, 1), np.int32), r"offsets: got int32 \(5, 1\), wanted int32 or int64 \(rows \+ 1,\)"),
-        (1, np.zeros((2, 6), np.float32), r"inputs: got float32 \(2, 6\), wanted float32 \(rows, steps, features\)"),
-        (1, np.zeros((4, 6, 3), np.float16), r"inputs: got float16 \(4, 6, 3\)"),
-        (2, np.zeros((2, 20), np.float32), r"kernel: got float32 \(2, 20\), wanted float32 \(3, 20\)"),
-        (3, np.zeros((5, 19), np.float32), r"recurrent_kernel: got float32 \(5, 19\), wanted float32 \(5, 20\)"),
-        (4, np.zeros((2, 20), np.float32), r"bias: got float32 \(2, 20\), wanted float32 \(20,\)"),
-        (5, np.zeros((0,), np.float32), r"state h: got float32 \(0,\), wanted float32 \(4, 5\)"),
-        (6, np.zeros((4, 6), np.float32), r"state c: got float32 \(4, 6\), wanted float32 \(4, 5\)"),
-        (7, np.zeros((4, 5), np.int32), r"recurrent_dropout: got int32 \(4, 5\), wanted float32 \(4, 5\)"),
-        (8, np.zeros((4, 6), np.float32), r"mask: got float32 \(4, 6\), wanted bool \(4, 6\)"),
+        ("offsets", np.zeros((5, 1), np.int32), r"offsets: got int32 \(5, 1\), wanted int32 or int64 \(rows \+ 1,\)"),
+        (
+            "inputs",
+            np.zeros((2, 6), np.float32),
+            r"inputs: got float32 \(2, 6\), wanted float32 \(rows, steps, features\)",
+        ),
+        ("inputs", np.zeros((4, 6, 3), np.float16), r"inputs: got float16 \(4, 6, 3\)"),
+        ("kernel", np.zeros((2, 20), np.float32), r"kernel: got float32 \(2, 20\), wanted float32 \(3, 20\)"),
+        (
+            "recurrent_kernel",
+            np.zeros((5, 19), np.float32),
+            r"recurrent_kernel: got float32 \(5, 19\), wanted float32 \(5, 20\)",
+        ),
+        ("bias", np.zeros((2, 20), np.float32), r"bias: got float32 \(2, 20\), wanted float32 \(20,\)"),
+        ("h", np.zeros((0,), np.float32), r"state h: got float32 \(0,\), wanted float32 \(4, 5\)"),
+        ("c", np.zeros((4, 6), np.float32), r"state c: got float32 \(4, 6\), wanted float32 \(4, 5\)"),
+        (
+            "recurrent_dropout",
+            np.zeros((4, 5), np.int32),
+            r"recurrent_dropout: got int32 \(4, 5\), wanted float32 \(4, 5\)",
+        ),
+        (
+            "input_dropout",
+            np.zeros((4, 3), np.float32),
+            r"input_dropout: got float32 \(4, 3\), wanted float32 \(4, 12\)",
+        ),
+        ("mask", np.zeros((4, 6), np.float32), r"mask: got float32 \(4, 6\), wanted bool \(4, 6\)"),
     ],
 )
 @pytest.mark.parametrize("target", ["sostenuto_forward", "sostenuto_backward"])
@@ -136,8 +154,7 @@ def test_the_module_itself_refuses_what_does_not_fit(target, place, value, told)
     """Whoever calls it past recurrence() gets a message, not a crash."""
     case = make_case("lstm")
     absent = np.zeros((0,), np.float32)
-    arguments = [absent, case.inputs, *case.weights, *case.states, absent, absent]
-    arguments[place] = value
+    arguments = [*operands_of(case, **{place: value}).values()]
     results = [case.d_outputs.shape, (ROWS, UNITS), (ROWS, UNITS), (0,)]
     if target == "sostenuto_backward":
         saved = np.zeros(case.what.saved_size(ROWS * STEPS), np.float32)
@@ -151,13 +168,14 @@ def test_the_module_itself_refuses_what_does_not_fit(target, place, value, told)
 def test_the_module_itself_refuses_calls_of_another_form():
     case = make_case("lstm")
     absent = np.zeros((0,), np.float32)
-    operands = [absent, case.inputs, *case.weights, *case.states, absent, absent]
+    operands = [*operands_of(case).values()]
+    count = len(operands)
     results = [case.d_outputs.shape, (ROWS, UNITS), (ROWS, UNITS), (0,)]
     (saved,) = shapes_out(native_calls(jax.grad(partial(loss, case)), case.inputs, case.weights, case.states)[0])[3]
     for arguments, wanted, options, told in (
-        (operands[:-1], results, {}, "expected 9 but got 8"),
+        (operands[:-1], results, {}, f"expected {count} but got {count - 1}"),
         (operands, results[:-1], {}, "expected 4 but got 3"),
-        ([*operands, absent], results, {}, "expected 9 but got 10"),
+        ([*operands, absent], results, {}, f"expected {count} but got {count + 1}"),
         (operands, [*results, (1,)], {}, "expected 4 but got 5"),
         (operands, [(ROWS, UNITS), *results[1:]], {}, r"outputs: got float32 \(4, 5\), wanted float32 \(4, 6, 5\)"),
         (

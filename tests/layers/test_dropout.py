@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import sostenuto as so
-from tests.layers.cases import LAYERS, UNITS, assert_close, batch, numpy_of
+from sostenuto.kernels import native, native_module
+from tests.gradients import gradients
+from tests.layers.cases import LAYERS, MASK, UNITS, assert_close, batch, numpy_of
 from tests.oracle import expected
 
 each_kind = pytest.mark.parametrize("kind", [so.LSTM, so.GRU, so.SimpleRNN])
@@ -72,6 +74,35 @@ def test_one_mask_per_gate_where_keras_has_it(name, implementation, rng):
     stock.set_weights(layer.get_weights())
     x = batch(rng)
     assert_close(layer(x, training=True), numpy_of(stock(x, training=True)))
+
+
+@pytest.mark.parametrize("implementation", [1, 2])
+@pytest.mark.parametrize("name", ["lstm", "gru", "gru reset before", "simple"])
+@pytest.mark.parametrize("rates", [(0.5, 0.4), (0, 0.4), (0.5, 0)])
+def test_both_kernels_drop_the_same(name, implementation, rates, rng, monkeypatch):
+    """Outputs and all gradients of the native kernel are those of the portable one, from the same seed."""
+    if native_module.why_not() is not None:
+        pytest.skip(f"no native module: {native_module.why_not()}")
+    settings = {"dropout": rates[0], "recurrent_dropout": rates[1], "return_sequences": True}
+    if name != "simple":
+        settings["implementation"] = implementation
+    x, mask = batch(rng), MASK
+    weights, found = None, {}
+    for kernel, absence in (("native", [None]), ("portable", ["a test does without it"])):
+        monkeypatch.setattr(native, "_absence", absence)
+        layer = LAYERS[name](seed=3, **settings)
+        layer.build((None, None, x.shape[-1]))
+        weights = weights or layer.get_weights()
+        layer.set_weights(weights)
+
+        def loss(inputs, layer=layer):
+            outputs = layer(inputs, mask=keras.ops.convert_to_tensor(mask), training=True)
+            return keras.ops.sum(outputs * keras.ops.cumsum(keras.ops.ones_like(outputs), axis=-1))
+
+        found[kernel] = gradients(loss, [x], layer.trainable_variables)
+        assert layer.explain().kernel.name == kernel
+    for mine, right in zip(*(keras.tree.flatten(each) for each in found.values()), strict=True):
+        assert_close(mine, right, relative=2e-5)
 
 
 @each_kind

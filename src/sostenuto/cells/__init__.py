@@ -5,7 +5,7 @@ A cell's sums fall in two parts. ``project`` needs only the input, so a kernel m
 The functions take any Keras cell object, Keras's own or ours, for its settings, and its weights as tensors.
 """
 
-from sostenuto.cells.gates import Weights, weights_of
+from sostenuto.cells.gates import Weights, dropout_masks, weights_of
 from sostenuto.cells.lookup import Equations, equations_of
 
-__all__ = ["Equations", "Weights", "equations_of", "weights_of"]
+__all__ = ["Equations", "Weights", "dropout_masks", "equations_of", "weights_of"]

@@ -22,6 +22,28 @@ def weights_of(cell: Any) -> Weights:
     return Weights(*(None if w is None else ops.convert_to_tensor(w, dtype=cell.compute_dtype) for w in known))
 
 
+def dropout_masks(cell: Any, sequences: Any, states: Sequence[Any]) -> tuple[Any, Any]:
+    """Draws what the inputs (B, F) and the state h (B, U) are multiplied with in training.
+
+    Drawn once and held for all steps, as Gal and Ghahramani (2016) and Keras do.
+
+    Args:
+        cell: the cell, which draws.
+        sequences: (B, T, F), for their shape.
+        states: (B, U) each, for theirs.
+
+    Returns:
+        For both: None for no dropout; one mask; or a list of one mask per gate, as Keras makes it with
+        ``implementation=1`` and wherever there is ``recurrent_dropout``.
+    """
+    # Keras's LSTM and GRU take a rate of 1 for none; its SimpleRNN returns no mask at rate 0 only.
+    inputs = cell.get_dropout_mask(sequences[:, 0, :]) if cell.dropout < 1 else None
+    state = cell.get_recurrent_dropout_mask(states[0]) if cell.recurrent_dropout < 1 else None
+    cell.reset_dropout_mask()
+    cell.reset_recurrent_dropout_mask()
+    return inputs, state
+
+
 def multiply(inputs: Any, kernel: Any, dropout_masks: Any, gates: int) -> Any:
     """Multiplies with the kernels of all gates at once, or gate by gate where each has a dropout mask of its own.
 

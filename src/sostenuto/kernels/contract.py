@@ -83,6 +83,7 @@ class Adapter(Protocol):
         mask: Any = None,
         offsets: Any = None,
         recurrent_dropout: Any = None,
+        input_dropout: Any = None,
     ) -> tuple[Any, list[Any]]:
         """Runs a recurrence; all numbers are float32, gradients reach inputs, weights and states.
 
@@ -93,7 +94,9 @@ class Adapter(Protocol):
             states: the first h, and c for an LSTM, (B, U) each.
             mask: (B, T) boolean, True for a real step; None where all are.
             offsets: (B + 1,) int64: row b is steps offsets[b] to offsets[b + 1] - 1 of the inputs.
-            recurrent_dropout: (B, U), what the state is multiplied with where it meets the recurrent kernel.
+            recurrent_dropout: (B, U), what the state is multiplied with where it meets the recurrent kernel, or
+                (B, G * U), for each gate.
+            input_dropout: (B, G * F), what the inputs are multiplied with for each gate.
 
         Returns:
             The outputs, (B, T, U) or (N, U), or None with ``all_outputs=False``; and the last states, (B, U) each.

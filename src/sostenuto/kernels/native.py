@@ -8,7 +8,7 @@ from typing import Any, cast
 import keras
 from keras import ops
 
-from sostenuto.cells import equations_of, gru, lstm, weights_of
+from sostenuto.cells import dropout_masks, equations_of, gru, lstm, weights_of
 from sostenuto.kernels import native_module
 from sostenuto.kernels.contract import Adapter, Declined, Request, Result
 from sostenuto.kernels.recurrence import Recurrence
@@ -28,11 +28,17 @@ def run(request: Request, sequences: Any, states: list[Any], mask: Any, *, all_o
     """Runs the cell; masked steps are not even read."""
     cell = request.cell
     what = Recurrence(_kind(cell), cell.units, all_outputs=all_outputs)
-    inputs_mask, state_mask = _dropout_masks(cell, sequences, states) if request.training else (None, None)
-    if inputs_mask is not None:
-        sequences = sequences * ops.expand_dims(inputs_mask, 1)
+    inputs_mask, state_mask = dropout_masks(cell, sequences, states) if request.training else (None, None)
+    if inputs_mask is not None and not isinstance(inputs_mask, list):
+        sequences, inputs_mask = sequences * ops.expand_dims(inputs_mask, 1), None
     outputs, states = _adapter(request.backend).recurrence(
-        what, sequences, weights_of(cell), states, mask=mask, recurrent_dropout=state_mask
+        what,
+        sequences,
+        weights_of(cell),
+        states,
+        mask=mask,
+        recurrent_dropout=_side_by_side(state_mask),
+        input_dropout=_side_by_side(inputs_mask),
     )
     return Result(outputs if all_outputs else None, states[0], states)
 
@@ -55,9 +61,6 @@ def _unknown_sums(request: Request) -> str | None:
         return f"its activation is tanh, not {_name_of(cell.activation)}"
     if _kind(cell) != "simple_rnn" and cell.recurrent_activation is not keras.activations.sigmoid:
         return f"its recurrent activation is sigmoid, not {_name_of(cell.recurrent_activation)}"
-    by_gate = getattr(cell, "dropout_mask_count", None) is not None
-    if request.training and by_gate and (0 < cell.dropout < 1 or 0 < cell.recurrent_dropout < 1):
-        return "each gate has a dropout mask of its own (implementation=1, or recurrent_dropout)"
     return None
 
 
@@ -90,13 +93,9 @@ def _import(backend: str) -> Adapter:
     return cast(Adapter, importlib.import_module(f"sostenuto.kernels.adapters.{backend}"))
 
 
-def _dropout_masks(cell: Any, sequences: Any, states: list[Any]) -> tuple[Any, Any]:
-    # Drawn as the portable kernel draws them, so that both give the same numbers for the same seed.
-    inputs = cell.get_dropout_mask(sequences[:, 0, :]) if cell.dropout < 1 else None
-    state = cell.get_recurrent_dropout_mask(states[0]) if cell.recurrent_dropout < 1 else None
-    cell.reset_dropout_mask()
-    cell.reset_recurrent_dropout_mask()
-    return inputs, state
+def _side_by_side(dropout: Any) -> Any:
+    # Keras draws a mask for each gate, in a list, with implementation=1 and wherever there is recurrent_dropout.
+    return ops.concatenate(dropout, axis=1) if isinstance(dropout, list) else dropout
 
 
 # Both in plain names: torch.compile traces caches and imports at every call, and warns of it. The first is the answer

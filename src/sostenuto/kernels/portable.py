@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-from sostenuto.cells import Equations, Weights, equations_of, weights_of
+from sostenuto.cells import Equations, Weights, dropout_masks, equations_of, weights_of
 from sostenuto.kernels import masks
 from sostenuto.kernels.contract import Declined, Request, Result
 from sostenuto.kernels.loop import over_time, runs_eagerly_by_step
@@ -27,7 +27,7 @@ def run(request: Request, sequences: Any, states: list[Any], mask: Any, *, all_o
     equations = equations_of(cell)
     assert equations is not None  # declines() said so
     weights = weights_of(cell)
-    input_masks, state_masks = _dropout_masks(cell, sequences, states) if request.training else (None, None)
+    input_masks, state_masks = dropout_masks(cell, sequences, states) if request.training else (None, None)
 
     # Projecting all steps at once saves a call per step where calls are dear (eager torch: 1.3 to 2 times faster);
     # inside a compiled loop it only adds memory traffic (XLA: up to 3.4 times slower). design/0003 has the figures.
@@ -55,13 +55,3 @@ def run(request: Request, sequences: Any, states: list[Any], mask: Any, *, all_o
 def _project_all(equations: Equations, cell: Any, weights: Weights, sequences: Any, dropout_masks: Any) -> Any:
     # Laid out step by step, so that each step reads memory that lies together; back to (B, T, ...) is only a view.
     return ops.swapaxes(equations.project(cell, weights, ops.swapaxes(sequences, 0, 1), dropout_masks), 0, 1)
-
-
-def _dropout_masks(cell: Any, sequences: Any, states: list[Any]) -> tuple[Any, Any]:
-    # Drawn once and held for all steps, as Gal and Ghahramani (2016) and Keras do. Keras's LSTM and GRU take a rate
-    # of 1 for none; its SimpleRNN returns no mask at rate 0 only.
-    inputs = cell.get_dropout_mask(sequences[:, 0, :]) if cell.dropout < 1 else None
-    state = cell.get_recurrent_dropout_mask(states[0]) if cell.recurrent_dropout < 1 else None
-    cell.reset_dropout_mask()
-    cell.reset_recurrent_dropout_mask()
-    return inputs, state

@@ -76,6 +76,7 @@ class Recurrence:
         mask: Shape | None = None,
         offsets: Shape | None = None,
         recurrent_dropout: Shape | None = None,
+        input_dropout: Shape | None = None,
     ) -> tuple[int, int, int]:
         """Looks at the shapes of a call before the native kernel sees the memory behind them.
 
@@ -85,7 +86,8 @@ class Recurrence:
             states: (B, U) each.
             mask: (B, T), of a padded batch only; None for none, as with the next two.
             offsets: (B + 1,).
-            recurrent_dropout: (B, U).
+            recurrent_dropout: (B, U), or (B, G * U) where gates have dropout of their own.
+            input_dropout: (B, G * F), only where gates have dropout of their own.
 
         Returns:
             B; T, or N with offsets; and F.
@@ -112,9 +114,11 @@ class Recurrence:
             or len(states) != self.states
             or any(tuple(each) != state for each in states)
             or (mask is not None and (offsets is not None or tuple(mask) != (rows, steps)))
-            or (recurrent_dropout is not None and tuple(recurrent_dropout) != state)
+            or (recurrent_dropout is not None and tuple(recurrent_dropout) not in (state, (rows, size)))
+            or (input_dropout is not None and tuple(input_dropout) != (rows, self.gates * features))
         ):
-            raise self._misfit(inputs, *weights, *states, mask=mask, offsets=offsets, dropout=recurrent_dropout)
+            others = {"mask": mask, "offsets": offsets, "dropout": recurrent_dropout, "input dropout": input_dropout}
+            raise self._misfit(inputs, *weights, *states, **others)
         return rows, steps, features
 
     def _misfit(self, *shapes: Shape | None, **named: Shape | None) -> ShapeError:
@@ -128,6 +132,7 @@ class Recurrence:
             where="a call of the native kernel",
             got=", ".join(f"{name} {tuple(shape)}" for name, shape in got if shape is not None),
             wanted=f"{batch}, kernel (F, {size}), recurrent_kernel ({units}, {size}), bias {self.bias_shape}, "
-            f"{' and '.join('hc'[: self.states])} (B, {units}), dropout (B, {units})",
+            f"{' and '.join('hc'[: self.states])} (B, {units}), dropout (B, {units}) or (B, {size}), "
+            f"input dropout (B, {self.gates} * F)",
             fix="pass arrays that agree on rows, steps, features and units",
         )

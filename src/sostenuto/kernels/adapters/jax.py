@@ -72,6 +72,7 @@ def recurrence(
     mask: Any = None,
     offsets: Any = None,
     recurrent_dropout: Any = None,
+    input_dropout: Any = None,
 ) -> tuple[Any, list[Any]]:
     """Runs a recurrence natively: eagerly, or as a call in whatever program of XLA it is traced for.
 
@@ -85,7 +86,9 @@ def recurrence(
         states: the first h, and c for an LSTM, (B, U) each.
         mask: (B, T) boolean, True for a real step; None where all are.
         offsets: (B + 1,) int64 or int32: row b is steps offsets[b] to offsets[b + 1] - 1 of the inputs.
-        recurrent_dropout: (B, U), what h is multiplied with where it meets the recurrent kernel; it gets no gradient.
+        recurrent_dropout: (B, U), what h is multiplied with where it meets the recurrent kernel, or (B, G * U), for each
+            gate; it gets no gradient.
+        input_dropout: (B, G * F), what the inputs are multiplied with for each gate; it gets no gradient.
 
     Returns:
         The outputs, (B, T, U) or (N, U), or None with ``all_outputs=False``; and the last states, (B, U) each.
@@ -106,7 +109,7 @@ def recurrence(
     """
     kernel, recurrent_kernel, bias = weights
     h, c = states if len(states) == 2 else (*states, None)
-    operands = Operands(offsets, inputs, kernel, recurrent_kernel, bias, h, c, recurrent_dropout, mask)
+    operands = Operands(offsets, inputs, kernel, recurrent_kernel, bias, h, c, recurrent_dropout, input_dropout, mask)
     outputs, last = _compiled()(what, operands)
     return outputs, list(last)
 
@@ -122,6 +125,7 @@ class Operands(NamedTuple):
     h: Any
     c: Any
     recurrent_dropout: Any
+    input_dropout: Any
     mask: Any
 
 
@@ -159,9 +163,9 @@ def _compiled() -> Any:
 
 def _check(what: Recurrence, operands: Operands) -> None:
     shapes: list[Any] = [None if value is None else value.shape for value in operands]
-    offsets, inputs, kernel, recurrent_kernel, bias, h, c, recurrent_dropout, mask = shapes
-    states = [h] if c is None else [h, c]
-    what.check_shapes(inputs, [kernel, recurrent_kernel, bias], states, mask, offsets, recurrent_dropout)
+    offsets, inputs, kernel, recurrent_kernel, bias, h, c, recurrent_dropout, input_dropout, mask = shapes
+    states, weights = [h] if c is None else [h, c], [kernel, recurrent_kernel, bias]
+    what.check_shapes(inputs, weights, states, mask, offsets, recurrent_dropout, input_dropout)
     for name, value in zip(Operands._fields, operands, strict=True):
         wanted = {"mask": ("bool",), "offsets": ("int64", "int32")}.get(name, ("float32",))
         if value is not None and value.dtype.name not in wanted:
@@ -191,7 +195,7 @@ def _run_mapped(what: Recurrence, size: int, are_mapped: list[Operands], operand
     (mapped,) = are_mapped
     if operands.offsets is None and not (mapped.kernel or mapped.recurrent_kernel or mapped.bias):
         folded = {}
-        for name in ("inputs", "h", "c", "recurrent_dropout", "mask"):
+        for name in ("inputs", "h", "c", "recurrent_dropout", "input_dropout", "mask"):
             value = getattr(operands, name)
             if value is not None:
                 value = value if getattr(mapped, name) else jax.numpy.broadcast_to(value, (size, *value.shape))

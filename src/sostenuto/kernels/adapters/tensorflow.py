@@ -66,6 +66,7 @@ def recurrence(
     mask: tf.Tensor | None = None,
     offsets: tf.Tensor | None = None,
     recurrent_dropout: tf.Tensor | None = None,
+    input_dropout: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor | None, list[tf.Tensor]]:
     """Runs a recurrence natively, eagerly or in a graph.
 
@@ -85,7 +86,9 @@ def recurrence(
         states: the first h, and c for an LSTM, (B, U) each.
         mask: (B, T) boolean, True for a real step; None where all are.
         offsets: (B + 1,) int64: row b is steps offsets[b] to offsets[b + 1] - 1 of the inputs.
-        recurrent_dropout: (B, U), what h is multiplied with where it meets the recurrent kernel; it gets no gradient.
+        recurrent_dropout: (B, U), what h is multiplied with where it meets the recurrent kernel, or (B, G * U), for each
+            gate; it gets no gradient.
+        input_dropout: (B, G * F), what the inputs are multiplied with for each gate; it gets no gradient.
 
     Returns:
         The outputs, (B, T, U) or (N, U), or None with ``all_outputs=False``; and the last states, (B, U) each.
@@ -107,6 +110,7 @@ def recurrence(
         no_mask if mask is None else mask,
         no_offsets if offsets is None else offsets,
         no_numbers if recurrent_dropout is None else recurrent_dropout,
+        no_numbers if input_dropout is None else input_dropout,
     )
     # Keras hands variables over as they are.
     tensors = [each if isinstance(each, tf.Tensor) else tf.convert_to_tensor(each) for each in given]
@@ -119,7 +123,7 @@ def recurrence(
         else:
             h, c = ops.last(*tensors, what.number, what.reverse)
     except tf.errors.InvalidArgumentError:
-        _explain(what, inputs, weights, states, mask, offsets, recurrent_dropout)
+        _explain(what, inputs, weights, states, mask, offsets, recurrent_dropout, input_dropout)
         raise
     return (outputs if what.all_outputs else None), [h, c][: what.states]
 

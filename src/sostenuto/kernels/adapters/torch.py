@@ -66,6 +66,7 @@ def recurrence(
     mask: torch.Tensor | None = None,
     offsets: torch.Tensor | None = None,
     recurrent_dropout: torch.Tensor | None = None,
+    input_dropout: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
     """Runs a recurrence natively, on as many threads as ``torch.get_num_threads()``.
 
@@ -76,7 +77,9 @@ def recurrence(
         states: the first h, and c for an LSTM, (B, U) each.
         mask: (B, T) boolean, True for a real step; None where all are.
         offsets: (B + 1,) int64: row b is steps offsets[b] to offsets[b + 1] - 1 of the inputs.
-        recurrent_dropout: (B, U), what h is multiplied with where it meets the recurrent kernel; it gets no gradient.
+        recurrent_dropout: (B, U), what h is multiplied with where it meets the recurrent kernel, or (B, G * U), for each
+            gate; it gets no gradient.
+        input_dropout: (B, G * F), what the inputs are multiplied with for each gate; it gets no gradient.
 
     Returns:
         The outputs, (B, T, U) or (N, U), or None with ``all_outputs=False``; and the last states, (B, U) each.
@@ -93,6 +96,7 @@ def recurrence(
         None if mask is None else mask.shape,
         None if offsets is None else offsets.shape,
         None if recurrent_dropout is None else recurrent_dropout.shape,
+        None if input_dropout is None else input_dropout.shape,
     )
     learns, shapes_only = False, inputs.is_meta
     floats: list[Any] = [inputs, *weights, *states, *[None] * (2 - len(states))]
@@ -104,6 +108,7 @@ def recurrence(
         None if mask is None else _readable(what, mask, torch.bool, shapes_only),
         None if offsets is None else _readable(what, offsets, torch.int64, shapes_only),
         None if recurrent_dropout is None else _readable(what, recurrent_dropout, torch.float32, shapes_only),
+        None if input_dropout is None else _readable(what, input_dropout, torch.float32, shapes_only),
     )
     if learns and torch.is_grad_enabled() and not shapes_only:
         outputs, *last = _Recurrence.apply(what, sizes, *others, *floats)
@@ -128,7 +133,7 @@ class _Recurrence(torch.autograd.Function):
         gradients = _backward(ctx.what, ctx.sizes, ctx.saved_tensors, d_results, ctx.needs_input_grad[-6:])
         if torch.is_grad_enabled():
             gradients = _Once.refuse_another(ctx.what, gradients)
-        return None, None, None, None, None, *gradients
+        return None, None, None, None, None, None, *gradients
 
 
 class _Once(torch.autograd.Function):
@@ -163,6 +168,7 @@ def _forward(
     mask: Any,
     offsets: Any,
     recurrent_dropout: Any,
+    input_dropout: Any,
     inputs: Any,
     kernel: Any,
     recurrent_kernel: Any,
@@ -178,10 +184,11 @@ def _forward(
     last_h, last_c = torch.empty_like(h), None if c is None else torch.empty_like(c)
     saved = _memory(what.saved_size(math.prod(shape[:-1]))) if saving else None
     if not inputs.is_meta:
-        of_call = (offsets, mask, inputs, kernel, recurrent_kernel, bias, h, c, recurrent_dropout)
-        addresses = _addresses(*of_call, outputs, last_h, last_c, saved)
+        of_call = _addresses(offsets, mask, inputs, kernel, recurrent_kernel, bias, h, c)
+        dropout = _dropout(what, recurrent_dropout, input_dropout)
+        results = _addresses(outputs, last_h, last_c, saved)
         try:
-            native().forward(what.number, *sizes, what.units, what.reverse, *addresses)
+            native().forward(what.number, *sizes, what.units, what.reverse, *of_call, *dropout, *results)
         except ValueError as error:
             raise ShapeError(
                 f"The native {what.cell} cannot run this call.",
@@ -198,13 +205,19 @@ def _backward(
     what: Recurrence, sizes: tuple[int, int, int], kept: Sequence[Any], d_results: Sequence[Any], wanted: Sequence[bool]
 ) -> list[Any]:
     """The gradients of inputs, kernel, recurrent kernel, bias, h and c, each where it is wanted, else None."""
-    mask, offsets, recurrent_dropout, *floats, outputs, saved = kept
-    inputs, kernel, recurrent_kernel, bias, h, c = floats
-    of_call = (offsets, mask, inputs, kernel, recurrent_kernel, bias, h, c, recurrent_dropout, outputs, saved)
+    mask, offsets, recurrent_dropout, input_dropout, *floats, outputs, saved = kept
+    of_call = _addresses(offsets, mask, *floats)
+    dropout = _dropout(what, recurrent_dropout, input_dropout)
     d_results = [None if gradient is None else gradient.contiguous() for gradient in d_results]
     gradients = [torch.empty_like(tensor) if asked else None for tensor, asked in zip(floats, wanted, strict=True)]
-    native().backward(what.number, *sizes, what.units, what.reverse, *_addresses(*of_call, *d_results, *gradients))
+    results = _addresses(outputs, saved, *d_results, *gradients)
+    native().backward(what.number, *sizes, what.units, what.reverse, *of_call, *dropout, *results)
     return gradients
+
+
+def _dropout(what: Recurrence, recurrent: Any, inputs: Any) -> tuple[int, int, bool]:
+    by_gate = inputs is not None or (recurrent is not None and recurrent.shape[1] != what.units)
+    return *_addresses(recurrent, inputs), by_gate  # type: ignore[return-value]
 
 
 # In floats: below, torch's own memory is as good, and had sooner.
