@@ -86,8 +86,8 @@ def recurrence(
         states: the first h, and c for an LSTM, (B, U) each.
         mask: (B, T) boolean, True for a real step; None where all are.
         offsets: (B + 1,) int64: row b is steps offsets[b] to offsets[b + 1] - 1 of the inputs.
-        recurrent_dropout: (B, U), what h is multiplied with where it meets the recurrent kernel, or (B, G * U), for each
-            gate; it gets no gradient.
+        recurrent_dropout: (B, U), what h is multiplied with where it meets the recurrent kernel, or (B, G * U) that
+            of each gate; it gets no gradient.
         input_dropout: (B, G * F), what the inputs are multiplied with for each gate; it gets no gradient.
 
     Returns:
