@@ -191,9 +191,11 @@ def _show_notes(console: Console, group: dict[str, Any]) -> None:
     run, dropped, bursts = (sum(one[key] for one in rounds) for key in ("run", "dropped", "bursts_dropped"))
     differences = max(row["largest_difference"] for row in group["rows"])
     stopped = sum(one["stopped_seconds"] for one in rounds)
+    preparing, measuring = sum(row["seconds_preparing"] for row in group["rows"]), sum(one["seconds"] for one in rounds)
     console.print(
-        f"  {run} rounds, {dropped} and {bursts} single bursts dropped for load of others; stopped processes used "
-        f"{stopped * 1e3:.1f} ms; answers agree to {differences:.0e}",
+        f"  {run} rounds, {dropped} and {bursts} single bursts dropped for load of others; {preparing:.0f} s of "
+        f"preparing, {measuring:.0f} s of measuring; stopped processes used {stopped * 1e3:.1f} ms; answers agree to "
+        f"{differences:.0e}",
         style="dim",
         highlight=False,
     )

@@ -235,9 +235,10 @@ ffi::Error forward(Buffer offsets, Buffer inputs, Buffer kernel, Buffer recurren
 }
 
 ffi::Error backward(Buffer offsets, Buffer inputs, Buffer kernel, Buffer recurrent_kernel, Buffer bias, Buffer h,
-                    Buffer c, Buffer recurrent_dropout, Buffer input_dropout, Buffer mask, Buffer outputs, Buffer saved, Buffer d_outputs,
-                    Buffer d_last_h, Buffer d_last_c, Result d_inputs, Result d_kernel, Result d_recurrent_kernel,
-                    Result d_bias, Result d_h, Result d_c, int64_t cell, bool reverse, int64_t units) {
+                    Buffer c, Buffer recurrent_dropout, Buffer input_dropout, Buffer mask, Buffer outputs, Buffer saved,
+                    Buffer d_outputs, Buffer d_last_h, Buffer d_last_c, Result d_inputs, Result d_kernel,
+                    Result d_recurrent_kernel, Result d_bias, Result d_h, Result d_c, int64_t cell, bool reverse,
+                    int64_t units) {
   Checks checks;
   const Operands operands{offsets, inputs, kernel, recurrent_kernel, bias,
                           h,       c,      recurrent_dropout, input_dropout, mask};

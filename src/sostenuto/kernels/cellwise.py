@@ -45,7 +45,9 @@ def run(request: Request, sequences: Any, states: list[Any], mask: Any, *, all_o
     # The last output travels with the states: a cell's output need not be one of its states.
     timed = [sequences] if mask is None else [sequences, ops.expand_dims(mask, -1)]
     first = output_before(cell, states)
-    outputs, (states, last) = over_time(step, timed, [states, first], unroll=request.unroll, all_outputs=all_outputs)
+    outputs, (states, last) = over_time(
+        step, timed, [states, first], unroll=request.unroll, all_outputs=all_outputs, reverse=request.reverse
+    )
     return Result(outputs, last, states)
 
 

@@ -20,6 +20,7 @@ class Request:
         masked: whether a mask comes with the batch.
         training: whether dropout is active.
         unroll: whether the user asked for an unrolled loop.
+        reverse: run from the last step to the first.
     """
 
     cell: Any
@@ -28,6 +29,7 @@ class Request:
     masked: bool = False
     training: bool = False
     unroll: bool = False
+    reverse: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,9 @@ class Result(NamedTuple):
     """What a kernel returns.
 
     Attributes:
-        outputs: (B, T, U), or None where only the last was asked for. A masked step repeats the output before it.
-        last: (B, U), the output of the last real step; for a row without any, the output its first
+        outputs: (B, T, U), each at its step, or None where only the last was asked for. A masked step repeats the output
+            before it in the order of the run.
+        last: (B, U), the output of the last real step of the run; for a row without any, the output its first
             states stand for, or zeros where they tell none.
         states: final states in the structure of the initial ones, (B, U) each.
     """

@@ -23,9 +23,9 @@ def runs_eagerly_by_step(unroll: bool) -> bool:
 
 
 def over_time(
-    step: Step, inputs: list[Any], states: list[Any], *, unroll: bool, all_outputs: bool
+    step: Step, inputs: list[Any], states: list[Any], *, unroll: bool, all_outputs: bool, reverse: bool = False
 ) -> tuple[Any, list[Any]]:
-    """Runs ``step`` from the first time step to the last.
+    """Runs ``step`` from the first time step to the last, or from the last to the first.
 
     Args:
         step: takes the inputs of one step, (B, ...) each, and the states; returns the output and the new states.
@@ -33,17 +33,19 @@ def over_time(
         states: tensors, or a nested list of them, in the structure that ``step`` takes and returns.
         unroll: run a Python loop also where a compiled one is possible; T must be known.
         all_outputs: keep the output of every step.
+        reverse: run backwards.
 
     Returns:
-        (B, T, ...) outputs, or None; and the final states.
+        (B, T, ...) outputs in the order of time, or None; and the final states.
     """
     if runs_eagerly_by_step(unroll):
-        by_step = zip(*(ops.unstack(tensor, axis=1) for tensor in inputs), strict=True)
+        by_step = list(zip(*(ops.unstack(tensor, axis=1) for tensor in inputs), strict=True))
         outputs = []
-        for step_inputs in by_step:
+        for step_inputs in reversed(by_step) if reverse else by_step:
             output, states = step(list(step_inputs), states)
             if all_outputs:
                 outputs.append(output)
+        outputs = outputs[::-1] if reverse else outputs
         # Stacked along the first axis and turned, which is a view on torch: ten times faster than along the second.
         return (ops.swapaxes(ops.stack(outputs, axis=0), 0, 1) if all_outputs else None), states
 
@@ -58,8 +60,11 @@ def over_time(
         # A list, because TensorFlow's driver asks whether the length is truthy, which a tensor does not answer.
         input_length=[ops.shape(inputs[0])[1]],
         return_all_outputs=all_outputs,
+        go_backwards=reverse,
     )
-    return (stacked if all_outputs else None), _as_lists(states)
+    if not all_outputs:
+        return None, _as_lists(states)
+    return (ops.flip(stacked, axis=1) if reverse else stacked), _as_lists(states)
 
 
 def _as_lists(states: Any) -> list[Any]:

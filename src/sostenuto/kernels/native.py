@@ -27,7 +27,7 @@ def declines(request: Request) -> Declined | None:
 def run(request: Request, sequences: Any, states: list[Any], mask: Any, *, all_outputs: bool) -> Result:
     """Runs the cell; masked steps are not even read."""
     cell = request.cell
-    what = Recurrence(_kind(cell), cell.units, all_outputs=all_outputs)
+    what = Recurrence(_kind(cell), cell.units, request.reverse, all_outputs)
     inputs_mask, state_mask = dropout_masks(cell, sequences, states) if request.training else (None, None)
     if inputs_mask is not None and not isinstance(inputs_mask, list):
         sequences, inputs_mask = sequences * ops.expand_dims(inputs_mask, 1), None

@@ -48,7 +48,9 @@ def run(request: Request, sequences: Any, states: list[Any], mask: Any, *, all_o
         return new[0], new
 
     timed = [inputs] if mask is None else [inputs, ops.expand_dims(mask, -1)]
-    outputs, states = over_time(step, timed, states, unroll=request.unroll, all_outputs=all_outputs)
+    outputs, states = over_time(
+        step, timed, states, unroll=request.unroll, all_outputs=all_outputs, reverse=request.reverse
+    )
     return Result(outputs, states[0], states)
 
 

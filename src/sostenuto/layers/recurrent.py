@@ -269,9 +269,6 @@ class Recurrent(keras.layers.RNN):
         if sequences.shape[1] == 0:
             last = output_before(self.cell, states)
             return Result(ops.expand_dims(last, 1)[:, :0], last, states)
-        if self.go_backwards:
-            sequences = ops.flip(sequences, axis=1)
-            mask = None if mask is None else ops.flip(mask, axis=1)
         request = Request(
             cell=self.cell,
             backend=keras.backend.backend(),
@@ -279,6 +276,7 @@ class Recurrent(keras.layers.RNN):
             masked=mask is not None,
             training=training,
             unroll=self.unroll,
+            reverse=self.go_backwards,
         )
         selection = select(request)
         self.__dict__["_selection"] = selection  # past Keras's tracking of attributes, which is slow
@@ -292,12 +290,11 @@ class Recurrent(keras.layers.RNN):
         return result
 
     def _arrange(self, outputs: Any, mask: Any, first_states: list[Any]) -> Any:
-        # With go_backwards the kernel ran over flipped steps, padding first.
-        if self.go_backwards and in_time_order():
-            outputs = ops.flip(outputs, axis=1)
-        elif self.go_backwards and mask is not None:
-            outputs = ops.flip(outputs, axis=1)
-            outputs = masks.reverse_real(outputs, mask, output_before(self.cell, first_states))
+        if self.go_backwards and not in_time_order():
+            if mask is None:
+                outputs = ops.flip(outputs, axis=1)
+            else:
+                outputs = masks.reverse_real(outputs, mask, output_before(self.cell, first_states))
         if mask is not None and self.zero_output_for_mask:
             outputs = masks.keep_real(outputs, mask)
         return outputs
