@@ -207,7 +207,7 @@ void run_backward(const Job& job, int64_t group_number, int64_t member) {
   const int64_t F = call.features, U = call.units, padded = vectors(U) * W, planes = saved_planes(call.cell) * U;
   const int64_t width = Equations::D * U, limit = pending_limit(U);
   const int64_t gates = call.dropout_by_gate ? gates_of(call.cell) : 1;
-  const bool lstm = call.cell == Cell::lstm;
+  constexpr bool lstm = Equations::has_c;
   const Share share = share_of(call.units, member, job.members);
   Cut own(job.scratch + (group_number * job.members + member) * job.scratch_bytes);
   Cut common(job.shared + group_number * job.shared_bytes);
@@ -225,7 +225,7 @@ void run_backward(const Job& job, int64_t group_number, int64_t member) {
   int64_t saved_step = group.saved_begin;
   for (int64_t i = 0; i < group.slots; ++i) {
     hold(memory.slots[i], job, group, group.rows_begin[i + 1] - 1);
-    memory.slots[i].step = memory.slots[i].shape->length - 1;
+    memory.slots[i].step = memory.slots[i].length - 1;
     saved_step += group.steps_of_slot[i];
   }
 
@@ -241,7 +241,7 @@ void run_backward(const Job& job, int64_t group_number, int64_t member) {
       const Slot& slot = memory.slots[i];
       const int64_t step = place(*slot.shape, slot.step);
       float *carried = states.carried + i * padded, *extra = states.extra + i * padded;
-      const bool last = slot.step == slot.shape->length - 1;
+      const bool last = slot.step == slot.length - 1;
       if (last) {
         float* start = Equations::carries_h ? carried : extra;
         if (gradient.d_last_h)
@@ -333,7 +333,7 @@ void run_backward(const Job& job, int64_t group_number, int64_t member) {
       if (--slot.step >= 0) continue;
       if (slot.at > group.rows_begin[i]) {
         hold(slot, job, group, slot.at - 1);
-        slot.step = slot.shape->length - 1;
+        slot.step = slot.length - 1;
       }
     }
 

@@ -104,14 +104,14 @@ void run_forward(const Job& job, int64_t group_number, int64_t member) {
       const Slot& slot = memory.slots[i];
       const int64_t step = place(*slot.shape, slot.step);
       tick.x[i] = call.inputs + step * F;
-      if (slot.step + 1 < slot.shape->length) {
+      if (slot.step + 1 < slot.length) {
         const float* next = call.inputs + place(*slot.shape, slot.step + 1) * F;
         for (int64_t f = 0; f < F; f += 16) prefetch(next + f);
       }
       tick.new_h[i] = call.outputs ? call.outputs + step * U : states.h + ((turn & 1) * group.slots + i) * padded;
       if (SAVE) tick.saved[i] = job.step_saved(saved_step + i, planes);
       if (states.work) tick.work[i] = states.work + 2 * i * padded;
-      if (call.cell == Cell::lstm) tick.new_c[i] = SAVE ? tick.saved[i] + 4 * U : states.c + i * padded;
+      if constexpr (Equations::has_c) tick.new_c[i] = SAVE ? tick.saved[i] + 4 * U : states.c + i * padded;
       if (slot.step == 0) {
         tick.h[i] = call.initial_h ? call.initial_h + slot.row * U : job.zeros;
         tick.c[i] = call.initial_c ? call.initial_c + slot.row * U : job.zeros;
@@ -119,7 +119,7 @@ void run_forward(const Job& job, int64_t group_number, int64_t member) {
       } else {
         tick.h[i] = call.outputs ? call.outputs + place(*slot.shape, slot.step - 1) * U
                                  : states.h + (((turn & 1) ^ 1) * group.slots + i) * padded;
-        if (call.cell == Cell::lstm)
+        if constexpr (Equations::has_c)
           tick.c[i] = SAVE ? job.step_saved(saved_before + i, planes) + 4 * U : states.c + i * padded;
       }
       tick.product_h[i] = tick.h[i];
@@ -139,7 +139,7 @@ void run_forward(const Job& job, int64_t group_number, int64_t member) {
 
     for (int64_t i = 0; i < busy; ++i) {
       Slot& slot = memory.slots[i];
-      if (++slot.step < slot.shape->length) continue;
+      if (++slot.step < slot.length) continue;
       if (call.last_h) copy(call.last_h + slot.row * U, tick.new_h[i], share);
       if (call.last_c) copy(call.last_c + slot.row * U, tick.new_c[i], share);
       fill_masked(job, slot.row, share);

@@ -11,6 +11,7 @@ namespace sostenuto::SOSTENUTO_TARGET {
 
 struct Gru {
   static constexpr int D = 4;  // planes of gradients of a step: z r h x
+  static constexpr bool has_c = false;
   static constexpr bool carries_h = true;
 
   static int64_t panel_size(const Forward& call) { return (4 + 3 * (call.features + call.units)) * W; }

@@ -12,6 +12,7 @@ namespace sostenuto::SOSTENUTO_TARGET {
 
 struct GruResetBefore {
   static constexpr int D = 3;  // planes of gradients of a step: z r h
+  static constexpr bool has_c = false;
   static constexpr bool carries_h = true;
 
   static Columns gates() { return {0, 2}; }

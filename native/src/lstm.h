@@ -10,6 +10,7 @@ namespace sostenuto::SOSTENUTO_TARGET {
 
 struct Lstm {
   static constexpr int D = 4;                    // planes of gradients of a step: i f g o
+  static constexpr bool has_c = true;
   static constexpr bool carries_h = false;       // whether h reaches the step before past the product as well
 
   static int64_t panel_size(const Forward& call) { return (1 + call.features + call.units) * 4 * W; }

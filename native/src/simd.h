@@ -35,6 +35,12 @@ SOSTENUTO_INLINE Vec clamp(Vec x, float low, float high) {
 }
 SOSTENUTO_INLINE Vec round(Vec x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 SOSTENUTO_INLINE Vec scale(Vec x, Vec power) { return _mm512_scalef_ps(x, power); }
+// Lanes that are `stride` floats apart in memory.
+SOSTENUTO_INLINE Vec gather(const float* from, int64_t stride, Lanes real) {
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i places = _mm512_mullo_epi32(lane, _mm512_set1_epi32(int(stride)));
+  return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), real, places, from, 4);
+}
 
 #elif defined(SOSTENUTO_TARGET_AVX2)
 
@@ -57,6 +63,11 @@ SOSTENUTO_INLINE Vec clamp(Vec x, float low, float high) {
   return _mm256_max_ps(splat(low), _mm256_min_ps(splat(high), x));
 }
 SOSTENUTO_INLINE Vec round(Vec x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+SOSTENUTO_INLINE Vec gather(const float* from, int64_t stride, Lanes real) {
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256i places = _mm256_mullo_epi32(lane, _mm256_set1_epi32(int(stride)));
+  return _mm256_mask_i32gather_ps(_mm256_setzero_ps(), from, places, _mm256_castsi256_ps(real), 4);
+}
 SOSTENUTO_INLINE Vec power_of_two(__m256i power) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(power, _mm256_set1_epi32(127)), 23));
 }
@@ -101,6 +112,11 @@ SOSTENUTO_INLINE Vec clamp(Vec x, float low, float high) {
 SOSTENUTO_INLINE Vec round(Vec x) {
   const Vec shift = splat(12582912.0f);  // 1.5 * 2^23: the sum has no digits behind the point
   return (x + shift) - shift;
+}
+SOSTENUTO_INLINE Vec gather(const float* from, int64_t stride, Lanes real) {
+  Vec value = splat(0.0f);
+  for (int lane = 0; lane < real; ++lane) value[lane] = from[lane * stride];
+  return value;
 }
 SOSTENUTO_INLINE Vec power_of_two(Whole power) {
   const Whole bits = (power + 127) << 23;

@@ -11,6 +11,7 @@ namespace sostenuto::SOSTENUTO_TARGET {
 
 struct SimpleRnn {
   static constexpr int D = 1;
+  static constexpr bool has_c = false;
   static constexpr bool carries_h = false;
   static constexpr Columns columns{0, 1};
 

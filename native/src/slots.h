@@ -16,6 +16,7 @@ struct Slot {
   int64_t at;   // which of the group's rows
   int64_t row;  // its number in the batch
   int64_t step;
+  int64_t length;
   const Row* shape;
 };
 
@@ -23,6 +24,7 @@ SOSTENUTO_INLINE void hold(Slot& slot, const Job& job, const Group& group, int64
   slot.at = at;
   slot.row = group.rows[at];
   slot.shape = &job.rows[slot.row];
+  slot.length = slot.shape->length;
 }
 
 // The vectors of units that a member works on. They come four at a time, so that panels of up to four vectors are the

@@ -10,16 +10,11 @@ namespace sostenuto::SOSTENUTO_TARGET {
 // for k < K; rows beyond `rows` count as 0.
 inline void transpose_panel(
     const float* matrix, int64_t width, int64_t first, int64_t K, int64_t rows, int64_t begin, int64_t end, float* to) {
-  const int64_t lanes_of_panel = (end - begin) * W;
-  for (int64_t lane = 0; lane < lanes_of_panel; ++lane) {
-    const int64_t row = begin * W + lane;
-    float* column = to + lane;
-    if (row >= rows) {
-      for (int64_t k = 0; k < K; ++k) column[k * lanes_of_panel] = 0.0f;
-      continue;
-    }
-    const float* from = matrix + row * width + first;
-    for (int64_t k = 0; k < K; ++k) column[k * lanes_of_panel] = from[k];
+  for (int64_t vector = begin; vector < end; ++vector) {
+    const Lanes real = lanes(rows - vector * W);
+    const float* from = matrix + vector * W * width + first;
+    float* column = to + (vector - begin) * W;
+    for (int64_t k = 0; k < K; ++k) store(column + k * (end - begin) * W, gather(from + k, width, real));
   }
 }
 

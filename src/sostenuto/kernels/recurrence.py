@@ -106,6 +106,8 @@ class Recurrence:
         else:
             rows = steps = features = -1
         size, state, bias = self.gates * self.units, (rows, self.units), weights[2]
+        # Dropout of the inputs comes by gate only, and then so does that of the states.
+        of_dropout = ((rows, size),) if input_dropout is not None else (state, (rows, size))
         if (
             rows < 0
             or tuple(weights[0] or ()) != (features, size)
@@ -114,7 +116,7 @@ class Recurrence:
             or len(states) != self.states
             or any(tuple(each) != state for each in states)
             or (mask is not None and (offsets is not None or tuple(mask) != (rows, steps)))
-            or (recurrent_dropout is not None and tuple(recurrent_dropout) not in (state, (rows, size)))
+            or (recurrent_dropout is not None and tuple(recurrent_dropout) not in of_dropout)
             or (input_dropout is not None and tuple(input_dropout) != (rows, self.gates * features))
         ):
             others = {"mask": mask, "offsets": offsets, "dropout": recurrent_dropout, "input dropout": input_dropout}
