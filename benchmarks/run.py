@@ -1,6 +1,7 @@
-"""All benchmarks in one run: on each backend our layers beside Keras's, chunked training and sessions; stores; tables.
+"""All benchmarks in one run: on each backend our layers beside Keras's, chunked training and sessions; kernels beside
+every peer; stores; tables.
 
-    python benchmarks/run.py            everything, some 8 minutes; texts go to benchmarks/results/
+    python benchmarks/run.py            everything, some 17 minutes; texts go to benchmarks/results/
     python benchmarks/run.py --quick    7 rounds, a store and a table of modest size, nothing is kept
 
 Each runs in a process of its own while nothing else does: idle threads of one framework would slow the next.

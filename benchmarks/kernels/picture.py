@@ -59,7 +59,7 @@ def _axis(axis: Any, values: list[float]) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     axis.set_xscale("log")
-    low, high = min([0.8, *values]) / 1.25, max([2.0, *values]) * 1.35
+    low, high = min([0.8, *values]) / 1.4, max([2.0, *values]) * 1.4
     axis.set_xlim(low, high)
     ticks = [tick for tick in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if low <= tick <= high]
     axis.xaxis.set_major_locator(FixedLocator(ticks))

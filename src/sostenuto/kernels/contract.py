@@ -43,8 +43,8 @@ class Result(NamedTuple):
     """What a kernel returns.
 
     Attributes:
-        outputs: (B, T, U), each at its step, or None where only the last was asked for. A masked step repeats the output
-            before it in the order of the run.
+        outputs: (B, T, U), each at its step, or None where only the last was asked for. A masked step repeats the
+            output before it in the order of the run.
         last: (B, U), the output of the last real step of the run; for a row without any, the output its first
             states stand for, or zeros where they tell none.
         states: final states in the structure of the initial ones, (B, U) each.
