@@ -30,6 +30,9 @@ void pause() {
 #endif
 }
 
+// Some fifty microseconds of waiting for another thread; longer than that, somebody else may need the processor for it.
+constexpr int64_t MOST_PAUSES = 1000;
+
 // --- how many -----------------------------------------------------------------------------------------------------
 
 // Processors that the quota of a cgroup file allows ("50000 100000" or two files), or 0.
@@ -113,7 +116,7 @@ class Pool {
       if (together) break;
     }
     for (int64_t turn = 0; left_.load(std::memory_order_acquire) > 0; ++turn)
-      turn < 20000 ? pause() : void(sched_yield());
+      turn < MOST_PAUSES ? pause() : void(sched_yield());
   }
 
 
@@ -326,7 +329,7 @@ void meet(Meeting& meeting, int64_t members) {
     return;
   }
   for (int64_t turn = 0; __atomic_load_n(&meeting.round, __ATOMIC_ACQUIRE) == round; ++turn)
-    turn < 20000 ? pause() : void(sched_yield());
+    turn < MOST_PAUSES ? pause() : void(sched_yield());
 }
 
 }  // namespace sostenuto

@@ -43,7 +43,7 @@ def test_shapes_that_do_not_fit():
         "  where   a call of the native kernel\n"
         "  got     inputs (2, 3, 3), kernel (3, 16), recurrent_kernel (4, 16), bias (16,), h (2, 4), c (1, 4)\n"
         "  wanted  inputs (B, T, F), mask (B, T), kernel (F, 16), recurrent_kernel (4, 16), bias (16,), "
-        "h and c (B, 4), dropout (B, 4)\n"
+        "h and c (B, 4), dropout (B, 4) or (B, 16), input dropout (B, 4 * F)\n"
         "  fix     pass arrays that agree on rows, steps, features and units\n"
         "  more    sostenuto explain SO107"
     )
@@ -63,6 +63,7 @@ def test_shapes_that_do_not_fit():
         {"mask": torch.ones(2, 4, dtype=torch.bool)},
         {"mask": torch.ones(2, 3)},
         {"recurrent_dropout": torch.ones(2, UNITS + 1)},
+        {"recurrent_dropout": torch.ones(2, UNITS), "input_dropout": torch.ones(2, 4 * 3)},
         {"offsets": torch.tensor([0, 3, 6])},
         {"inputs": torch.zeros(6, FEATURES), "offsets": torch.tensor([0, 6])},
         {"inputs": torch.zeros(6, FEATURES), "offsets": torch.tensor([0, 3, 7])},
