@@ -38,6 +38,7 @@ native-test: $(DEV)
 	$(PYTHON) scripts/run_native_tests.py plain address,undefined
 
 bench: $(DEV) $(NATIVE)
+	$(PIP) 'sostenuto[bench]'
 	$(PYTHON) benchmarks/run.py
 
 docs: $(DEV)

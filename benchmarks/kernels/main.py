@@ -33,7 +33,11 @@ from rounds import Contender, measure
 from workloads import GROUPS, PEAK, Group, Workload
 
 FRAMEWORKS = ("torch", "jax", "tensorflow", "onnxruntime")
+NAMES = [group.name for group in GROUPS]
 PACKAGES = ("keras", "torch", "jax", "tensorflow-cpu", "onnxruntime", "numpy")
+
+# A whole run of fewer rounds is not kept, unless told where.
+FEWEST = 7
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
@@ -145,7 +149,7 @@ def _keep(results: dict[str, Any], out: Path) -> None:
 
 
 def main(
-    only: str = typer.Option("", help="Groups, separated by commas: " + ", ".join(one.name for one in GROUPS) + "."),
+    only: str = typer.Option("", help=f"Groups, separated by commas: {', '.join(NAMES)}."),
     rounds: int = typer.Option(9, min=1, help="Undisturbed rounds of each contender."),
     quick: bool = typer.Option(False, help="3 rounds of short bursts, without workload f."),
     threads: int = typer.Option(2, min=1, help="Threads of each framework."),
@@ -155,10 +159,9 @@ def main(
     """Measures, prints tables, and keeps JSON, text and a picture."""
     console = Console(width=int(os.environ.get("COLUMNS", 110)))
     if redraw:
-        folder = out or RESULTS
-        _keep(json.loads((folder / "kernels.json").read_text()), folder)
+        _keep(json.loads(((out or RESULTS) / "kernels.json").read_text()), out or RESULTS)
         return
-    unknown = set(filter(None, only.split(","))) - {group.name for group in GROUPS}
+    unknown = set(filter(None, only.split(","))) - set(NAMES)
     if unknown:
         raise typer.BadParameter(f"no group is called {', '.join(sorted(unknown))}")
     groups = [group for group in GROUPS if not only or group.name in only.split(",")]
@@ -172,7 +175,7 @@ def main(
         run = Run(Path(folder), rounds, 0.005 if quick else 0.02, threads, Console(stderr=True))
         try:
             peak = run.group(PEAK)
-            results = {
+            results: dict[str, Any] = {
                 "machine": _machine(),
                 "threads": threads,
                 "rounds": rounds,
@@ -191,7 +194,7 @@ def main(
                 process.end()
     results["minutes"] = (time.perf_counter() - begun) / 60
     console.print(f"{results['minutes']:.1f} minutes")
-    if out or not (only or quick):
+    if out or not (only or quick or rounds < FEWEST):
         _keep(results, out or RESULTS)
 
 

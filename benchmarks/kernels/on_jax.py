@@ -40,8 +40,8 @@ def offers(kind: str, workload: Workload) -> Iterator[Offer]:
 
 
 def _ready(problem: Problem, training: bool, forward: Forward, flat: bool = False) -> Ready:
-    x, given = (problem.flat_x, problem.flat_d) if flat else (problem.x, problem.d)
-    x, given, weights = jnp.asarray(x), jnp.asarray(given), [jnp.asarray(array) for array in problem.weights]
+    arrays = (problem.flat_x, problem.flat_d) if flat else (problem.x, problem.d)
+    x, given, *weights = (jnp.asarray(array) for array in (*arrays, *problem.weights))
 
     def forward_and_backward(weights: list[Any], x: Any, given: Any) -> Any:
         outputs, pull = jax.vjp(forward, weights, x)

@@ -43,12 +43,13 @@ def _session(problem: Problem, inputs: dict[str, int], outputs: list[str]) -> An
     weights = {"W": kernel.T[None], "R": recurrent_kernel.T[None], "B": biases.reshape(1, -1)}
     fourth = "sequence_lens" if "sequence_lens" in inputs else ""
     states = [name for name in inputs if name.startswith("initial")]
+    options: dict[str, Any] = {"linear_before_reset": 1} if workload.cell == "gru" else {}
     node = helper.make_node(
         OPERATORS[workload.cell],
         ["X", "W", "R", "B", fourth, *states],
         outputs,
         hidden_size=workload.units,
-        **({"linear_before_reset": 1} if workload.cell == "gru" else {}),
+        **options,
     )
     graph = helper.make_graph(
         [node],
@@ -58,10 +59,10 @@ def _session(problem: Problem, inputs: dict[str, int], outputs: list[str]) -> An
         [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in weights.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ["OMP_NUM_THREADS"])
-    options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    threads = onnxruntime.SessionOptions()
+    threads.intra_op_num_threads = int(os.environ["OMP_NUM_THREADS"])
+    threads.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(model.SerializeToString(), threads, providers=["CPUExecutionProvider"])
 
 
 def _ordered(array: np.ndarray, cell: str) -> np.ndarray:

@@ -79,7 +79,7 @@ def held_step(problem: Problem) -> Steps:
 
 
 def step_function(problem: Problem) -> Steps:
-    """One step of the compiled program of a model alone, between arrays that stay: no ids and no store.
+    """One step of the compiled program of a model alone, between arrays that stay: no ids, no store, x as at first.
 
     Raises:
         Absent: the model has no such program here.
@@ -95,7 +95,7 @@ def step_function(problem: Problem) -> Steps:
     turns = cycle(bound)
 
     def step(given: np.ndarray) -> np.ndarray:
-        next(turns)()  # type: ignore[misc]
+        next(turns)()
         return out
 
     def reset() -> None:
