@@ -126,7 +126,7 @@ class Pool {
     const Clock::rep now = Clock::now().time_since_epoch().count(), before = last_short_call_;
     last_short_call_ = now;
     if (sleeping_.load(std::memory_order_relaxed) == 0) return true;
-    return Clock::duration(now - before) < std::chrono::microseconds(50);
+    return Clock::duration(now - before) < std::chrono::microseconds(150);
   }
 
  private:
@@ -288,7 +288,8 @@ Crew::Crew(double work, bool is_short) {
     size_ = 1;
     return;
   }
-  if (is_short && work < 1.6e7 && !own.ready_for_short_call()) {
+  // Waking a thread takes as long as some ten million operations.
+  if (work < 1.6e7 && !own.ready_for_short_call()) {
     own.in_use.unlock();
     size_ = 1;
     return;

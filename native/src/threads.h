@@ -12,11 +12,12 @@ using Part = void (*)(void* context, int64_t part);
 // comes meanwhile runs on its own thread alone.
 class Crew {
  public:
-  // For so many floating point operations.
+  // For so many floating point operations. For a small number sleeping threads are woken only when calls follow each
+  // other so fast that it pays.
   explicit Crew(double work);
 
-  // For one of many short calls, such as the steps of a session: sleeping threads are woken only for large ones, or
-  // when calls follow each other so fast that it pays. Never on OpenMP's threads, which cost more to start.
+  // For one of many short calls, such as the steps of a session: a smaller share is worth a thread, but not one of
+  // OpenMP's, which cost more to start.
   static Crew for_short_call(double work) { return Crew(work, true); }
 
   ~Crew();
