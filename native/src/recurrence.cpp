@@ -155,7 +155,8 @@ void run_forward(const Forward& call, const Kernels& kernels, float* packed) {
   Plan& plan = plan_of_thread();
   find_rows(call.layout, plan);
   empty_rows_forward(call, plan);
-  Crew crew(products(call, plan.real_steps));
+  const double work = products(call, plan.real_steps);
+  Crew crew = call.saved ? Crew::for_training(work) : Crew::for_inference(work);
   const Shares shares = shares_of(call, plan, crew.size());
   pack_rows(shares.groups, kernels.block_rows, plan);
   if (call.saved) {
@@ -195,7 +196,7 @@ void backward(const Backward& gradient) {
   SavedHead head;
   std::memcpy(&head, call.saved, sizeof head);
   pack_rows(head.groups, head.block_rows, plan);
-  Crew crew(2 * products(call, plan.real_steps));
+  Crew crew = Crew::for_training(2 * products(call, plan.real_steps));
   const bool split = head.groups == 1 && crew.size() > 1 && splits_units(call, int64_t(plan.rows.size() - plan.empty.size()));
 
   Job job;

@@ -269,15 +269,13 @@ bool use_openmp(bool wanted) {
   return found;
 }
 
-Crew::Crew(double work) : Crew(work, false) {}
-
-Crew::Crew(double work, bool is_short) {
+Crew::Crew(double work, Use use) {
   // A thread more for about every ten microseconds of work: below that, it costs more than it does.
-  const double worth = 1 + work / (is_short ? 5e5 : 1.5e6);
+  const double worth = 1 + work / (use == Use::short_call ? 5e5 : 1.5e6);
   const int64_t most = threads();
   size_ = worth < double(most) ? int64_t(worth) : most;
   if (size_ <= 1) return;
-  if (runs_on_openmp() && !is_short) {
+  if (runs_on_openmp() && use != Use::short_call) {
     const int limit = openmp.thread_limit();
     if (openmp.in_parallel()) size_ = 1;
     if (limit < size_) size_ = limit < 1 ? 1 : limit;
@@ -289,7 +287,7 @@ Crew::Crew(double work, bool is_short) {
     return;
   }
   // Waking a thread takes as long as some ten million operations.
-  if (work < 1.6e7 && !own.ready_for_short_call()) {
+  if (use != Use::training && work < 1.6e7 && !own.ready_for_short_call()) {
     own.in_use.unlock();
     size_ = 1;
     return;

@@ -12,13 +12,16 @@ using Part = void (*)(void* context, int64_t part);
 // comes meanwhile runs on its own thread alone.
 class Crew {
  public:
-  // For so many floating point operations. For a small number sleeping threads are woken only when calls follow each
-  // other so fast that it pays.
-  explicit Crew(double work);
+  // For so many floating point operations of training, where the next call is sure to come.
+  static Crew for_training(double work) { return Crew(work, Use::training); }
+
+  // For so many of inference: for few of them sleeping threads are woken only when calls follow each other so fast that
+  // it pays.
+  static Crew for_inference(double work) { return Crew(work, Use::inference); }
 
   // For one of many short calls, such as the steps of a session: a smaller share is worth a thread, but not one of
   // OpenMP's, which cost more to start.
-  static Crew for_short_call(double work) { return Crew(work, true); }
+  static Crew for_short_call(double work) { return Crew(work, Use::short_call); }
 
   ~Crew();
   Crew(const Crew&) = delete;
@@ -34,7 +37,8 @@ class Crew {
   void run_together(int64_t parts, Part f, void* context);
 
  private:
-  Crew(double work, bool is_short);
+  enum class Use { training, inference, short_call };
+  Crew(double work, Use use);
 
   int64_t size_ = 1;
   bool holds_pool_ = false;
