@@ -1,5 +1,7 @@
 """Our layers beside Keras's own, on the backend that KERAS_BACKEND names, in one interleaved run.
 
+SOSTENUTO_NATIVE=0 measures the portable kernel, as ``benchmarks/run.py`` does; the title names the one that ran.
+
 Each workload is one LSTM with return_sequences=True; training is forward and backward to the gradients of weights and
 input. JAX runs jitted, TensorFlow in a tf.function with and without XLA, torch eagerly. A ratio above 1 says that ours
 is faster. Rounds alternate between the two, and the ratio is the median of the ratios of neighbouring runs, so that
@@ -194,6 +196,7 @@ def main(
     set_threads(threads)
     clock = time.process_time if processor_time else time.perf_counter
     console = Console(width=100)
+    kernel = so.LSTM(1).explain().kernel.name
     table = Table(
         "workload",
         "B, T, F, U",
@@ -201,7 +204,7 @@ def main(
         "stock / ours",
         "stock ms",
         "ours ms",
-        title=f"LSTM on {BACKEND}{', processor time' if processor_time else ''}",
+        title=f"LSTM on {BACKEND}, {kernel} kernel{', processor time' if processor_time else ''}",
     )
     for workload in workloads():
         if only and workload.name.split(",")[0] not in only.split(","):

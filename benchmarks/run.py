@@ -1,5 +1,5 @@
-"""All benchmarks in one run: on each backend our layers beside Keras's, chunked training and sessions; kernels beside
-every peer; stores; tables.
+"""All benchmarks in one run: on each backend our portable layers beside Keras's, chunked training and sessions; native
+kernels, and layers on them, beside every peer; stores; tables.
 
     python benchmarks/run.py            everything, some 17 minutes; texts go to benchmarks/results/
     python benchmarks/run.py --quick    7 rounds, a store and a table of modest size, nothing is kept
@@ -49,8 +49,8 @@ def main() -> int:
     quick = parser.parse_args().quick
     rounds = ["--quick"] if quick else []
     failed = [
-        run(f"{subject}-{backend}", f"{subject}.py", rounds, not quick, KERAS_BACKEND=backend)
-        for subject in ("layers", "chunks", "sessions")
+        run(f"{subject}-{backend}", f"{subject}.py", rounds, not quick, KERAS_BACKEND=backend, SOSTENUTO_NATIVE=native)
+        for subject, native in (("layers", "0"), ("chunks", "1"), ("sessions", "1"))
         for backend in BACKENDS
     ]
     failed.append(run("kernels", "kernels/main.py", ["--quick"] if quick else [], not quick))
