@@ -296,6 +296,18 @@ class Leaky(keras.layers.Layer):
         return mixed[:, 5:], [0.9 * first + mixed[:, :2], mixed[:, 2:5]]
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class Begun(Leaky):
+    """The same, begun with something else than zeros."""
+
+    def get_initial_state(self, batch_size=None):
+        return [keras.ops.ones((batch_size, 2)), -keras.ops.ones((batch_size, 3))]
+
+
+def of_a_cell_that_begins_elsewhere():
+    return so.SequenceModel([so.LSTM(3, return_sequences=True), so.RNN(Begun(), return_sequences=True), dense()])
+
+
 def of_a_cell_of_ones_own():
     return so.SequenceModel([so.RNN(Leaky(), return_sequences=True), keras.layers.Dense(1)])
 
@@ -338,10 +350,20 @@ def test_names_of_states_are_unique():
     assert carrying._names([one, other, one]) == ["a", "a#2", "a#3"]
 
 
+def test_where_sequences_begin_at_zero_is_known(rng):
+    for make, known in ((stacked, True), (cells, True), (stock, True), (of_a_cell_of_ones_own, True),
+                        (of_a_cell_that_begins_elsewhere, False)):  # fmt: skip
+        made = make()
+        model = made[0] if isinstance(made, tuple) else made
+        model.build(FEATURES)
+        assert model.carried.begins_at_zero is known
+
+
 @pytest.mark.parametrize(
     "make",
     [
         of_a_cell_of_ones_own,
+        of_a_cell_that_begins_elsewhere,
         with_a_model_inside,
         with_a_layer_called_twice,
         in_half_precision,

@@ -82,7 +82,8 @@ def test_shuffling_moves_sequences_between_rounds():
 
 
 def batches_of(sequences, chunking, lanes=2, **options):
-    return ChunkBatches([sequences], lanes, chunking, lambda batch: ({"values": batch.values},), table="fit", **options)
+    return ChunkBatches([sequences], lanes, chunking, lambda batch: ({"values": batch.values},), table="fit",
+                        outputs_per="sequence", **options)  # fmt: skip
 
 
 def test_batches_hold_the_steps_of_their_chunks():
@@ -90,9 +91,9 @@ def test_batches_hold_the_steps_of_their_chunks():
     batches = batches_of(sequences, Chunking(2))
     first, second = batches[0][0], batches[1][0]
     assert first["values"][..., 0].tolist() == [[1, 2], [4, 0]]
-    assert (first["fit_lanes"].tolist(), first["fresh"].tolist()) == ([0, 1], [True, True])
+    assert first["fit_lanes"].tolist() == [[0, 1], [0, 2]]  # both begin
     assert second["values"][..., 0].tolist() == [[3, 0], [0, 0]]
-    assert (second["fit_lanes"].tolist(), second["fresh"].tolist()) == ([0, 2], [False, True])
+    assert second["fit_lanes"].tolist() == [[1, 1], [0, 3]]  # the first goes on, the other is idle
     assert (first["counted"].tolist(), second["counted"].tolist()) == ([True, True], [True, False])
     assert batches.rows_of_table == 4
 
@@ -114,8 +115,8 @@ def test_each_sequence_has_a_row_where_states_outlive_epochs():
             fed = batches[index][0]
             real = fed["fit_lanes"][batches.rounds[index][1].positions >= 0]
             positions = [position for position in batches.rounds[index][1].positions.tolist() if position >= 0]
-            assert real.tolist() == positions
-            seen[epoch, index] = fed["fresh"][: len(positions)].tolist()
+            assert (real[:, 1] - 1).tolist() == positions
+            seen[epoch, index] = (real[:, 0] == 0).tolist()
         batches.on_epoch_end()
     assert any(seen[0, 0])
     assert not any(any(flags) for (epoch, _), flags in seen.items() if epoch > 0)

@@ -24,8 +24,8 @@ class BatchContext:
         mask: (B, T) boolean, or None where every step is real.
         declared_steps: T as the model's input declares it, None where it is left open. A layer that was built with
             another declared T, as behind a RepeatVector, reads other steps than those of the batch and is passed by.
-        first_states: takes a recurrent layer, in the order of the calls, and the states that it would start from;
-            returns those to start from. None leaves them.
+        first_states: takes a recurrent layer, in the order of the calls, and a function that makes the states it would
+            start from; returns those to start from. None leaves them.
         carries: whether ``first_states`` carries the states of sequences; what stateful layers keep rests meanwhile.
         layers: the layers of the recurrent calls so far.
         states: the states that these calls ended in.
@@ -34,16 +34,16 @@ class BatchContext:
 
     mask: Any = None
     declared_steps: int | None = None
-    first_states: Callable[[Any, list[Any]], list[Any]] | None = None
+    first_states: Callable[[Any, Callable[[], list[Any]]], list[Any]] | None = None
     carries: bool = False
     layers: list[Any] = field(default_factory=list)
     states: list[list[Any]] = field(default_factory=list)
     passed_by: list[Any] = field(default_factory=list)
 
-    def begin(self, layer: Any, own: list[Any]) -> list[Any]:
-        """The states that a layer starts from, ``own`` being those it would take by itself."""
+    def begin(self, layer: Any, own: Callable[[], list[Any]]) -> list[Any]:
+        """The states that a layer starts from; ``own`` makes those it would take by itself."""
         self.layers.append(layer)
-        return own if self.first_states is None else self.first_states(layer, own)
+        return own() if self.first_states is None else self.first_states(layer, own)
 
 
 @contextmanager

@@ -262,8 +262,11 @@ class Recurrent(keras.layers.RNN):
     def _first_states(self, rows: Any, context: BatchContext | None) -> Any:
         carried = context is not None and context.carries
         kept = None if carried else self.__dict__.get("_kept")
-        own = kept.read(rows) if kept is not None else self.get_initial_state(batch_size=rows)
-        return own if context is None else context.begin(self, _listed(own))
+
+        def own() -> list[Any]:
+            return _listed(kept.read(rows) if kept is not None else self.get_initial_state(batch_size=rows))
+
+        return own() if context is None else context.begin(self, own)
 
     def _run(self, sequences: Any, states: list[Any], mask: Any, training: bool) -> Result:
         if sequences.shape[1] == 0:

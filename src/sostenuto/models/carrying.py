@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import keras
 from keras import ops, tree
 from keras.src import backend as keras_backend
 
-from sostenuto.layers import BatchContext, batch_context
+from sostenuto.layers import RNN, BatchContext, batch_context
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Carried:
     layers: tuple[Any, ...]
     passed_by: tuple[Any, ...]
 
+    @cached_property
+    def begins_at_zero(self) -> bool:
+        """Whether every layer begins a sequence with zeros, now and after any training."""
+        return all(_begins_at_zero(layer) for layer in self.layers)
+
 
 def carried_states(inner: Any) -> Carried:
     """Asks a built model for its states, by following one batch through its layers without computing it."""
@@ -78,6 +84,16 @@ def _names(layers: list[Any]) -> list[str]:
         seen[name] += 1
         names.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
     return names
+
+
+def _begins_at_zero(layer: Any) -> bool:
+    known = (keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
+    cells = layer.cell.cells if isinstance(layer.cell, keras.layers.StackedRNNCells) else [layer.cell]
+    return type(layer).get_initial_state is RNN.get_initial_state and all(
+        not hasattr(cell, "get_initial_state")
+        or any(type(cell).get_initial_state is kind.get_initial_state for kind in known)
+        for cell in cells
+    )
 
 
 @keras.saving.register_keras_serializable(package="sostenuto")
@@ -108,7 +124,7 @@ class FirstStates:
     Args:
         carried: the states (B, U) that the sequences arrive in, in the order of ``Carried.specs``; None where all
             sequences begin.
-        fresh: (B,) which rows begin a sequence all the same; None for none.
+        fresh: (B, 1) which rows of ``carried`` are to be passed by, because they begin a sequence; None for none.
         start: the learned states of the model, None where sequences begin as the layers say.
     """
 
@@ -118,20 +134,23 @@ class FirstStates:
         self._start = start
         self._first = 0
 
-    def __call__(self, layer: Any, own: list[Any]) -> list[Any]:
-        first, flat = self._first, tree.flatten(own)
-        self._first += len(flat)
+    def __call__(self, layer: Any, own: Callable[[], list[Any]]) -> list[Any]:
+        sizes = list(layer.state_size) if isinstance(layer.state_size, list | tuple) else [layer.state_size]
+        nested = any(isinstance(size, list | tuple) for size in sizes)
+        first = self._first
+        self._first += len(tree.flatten(sizes)) if nested else len(sizes)
+        if self._carried is not None and self._fresh is None:
+            states = list(self._carried[first : self._first])
+            return tree.pack_sequence_as(sizes, states) if nested else states
+        begun = own()
         if self._carried is None and layer.stateful:
-            return own  # a stateful layer goes on from what it keeps
+            return begun  # a stateful layer goes on from what it keeps
         if self._start is not None:
-            own = self._start.begin(own, first)
+            begun = self._start.begin(begun, first)
         if self._carried is None:
-            return own
-        carried = [
-            ops.cast(state, new.dtype)
-            for state, new in zip(self._carried[first : first + len(flat)], flat, strict=True)
+            return begun
+        chosen = [
+            ops.where(self._fresh, new, ops.cast(old, new.dtype))
+            for new, old in zip(tree.flatten(begun), self._carried[first : self._first], strict=True)
         ]
-        if self._fresh is not None:
-            fresh = ops.expand_dims(self._fresh, 1)
-            carried = [ops.where(fresh, new, old) for new, old in zip(tree.flatten(own), carried, strict=True)]
-        return tree.pack_sequence_as(own, carried)
+        return tree.pack_sequence_as(begun, chosen)

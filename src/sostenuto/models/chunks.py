@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from sostenuto.models.batches import Batches
-from sostenuto.models.lanes import LANES
+from sostenuto.models.lanes import LANES, lanes_of_rows
 from sostenuto.sequences import Sequences
 from sostenuto.sequences.batching import pieces
+from sostenuto.sequences.targets import Per
 
 # Few lanes are left when the last long sequences run out. A smaller batch then saves work, but is compiled anew on JAX.
 FEWER_ROWS = 4
@@ -167,6 +168,8 @@ class ChunkBatches(Batches):
         seed: shuffles sequences within a block, anew in each epoch, never the chunks of one; None keeps their order.
         declared_steps: the number of steps that the model fixes; chosen from the lengths by default.
         table: the name of the model's table that keeps the states: "fit", "evaluate" or "predict".
+        outputs_per: "step" or "sequence". Of a chunk's outputs per sequence it must be said which count; those per step
+            count where a step is real.
     """
 
     def __init__(
@@ -179,6 +182,7 @@ class ChunkBatches(Batches):
         seed: int | None = None,
         declared_steps: int | None = None,
         table: str,
+        outputs_per: Per,
     ) -> None:
         super().__init__(blocks)
         self._prepare = prepare
@@ -189,7 +193,7 @@ class ChunkBatches(Batches):
         longest = max((int(lengths.max(initial=0)) for lengths in self._lengths), default=0)
         self._chunking = chunking
         self.steps = declared_steps or max(min(chunking.steps, longest), 1)
-        self._table = table
+        self._table, self._outputs_per = table, outputs_per
         self._offsets = np.cumsum([0, *(len(lengths) for lengths in self._lengths)])
         self._epochs = 0
         self._begun, self._given = False, -1
@@ -229,8 +233,10 @@ class ChunkBatches(Batches):
             spare = self._offsets[-1] + np.cumsum(idle) - 1
             lanes = np.where(idle, spare, one.positions + self._offsets[number])
             fresh = fresh & (self._epochs == 0)
-        counted = one.positions >= 0 if self._chunking.every_chunk else one.ends
-        return {LANES[self._table]: lanes.astype("int32"), "fresh": fresh, "counted": counted}
+        fed = {LANES[self._table]: lanes_of_rows(lanes, fresh)}
+        if self._outputs_per == "sequence":
+            fed["counted"] = one.positions >= 0 if self._chunking.every_chunk else one.ends
+        return fed
 
     def on_epoch_begin(self) -> None:
         """Notes that batches given from now on are trained on; Keras looks at some beforehand, and ends that too."""

@@ -23,7 +23,7 @@ from sostenuto.models.verbs import Verbs
 from sostenuto.models.wrapping import model_of_layers
 from sostenuto.sequences.targets import Per
 
-_BATCH = {"values", "lengths", "fresh", "counted", *LANES.values()}
+_BATCH = {"values", "lengths", "counted", *LANES.values()}
 
 
 @keras.saving.register_keras_serializable(package="sostenuto")
@@ -201,19 +201,23 @@ class SequenceModel(Verbs):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Runs the layers on a batch ``{"values": (B, T, F), "lengths": (B,)}``.
 
-        A batch of chunks also says which row of a table of states each of its rows goes on from, for instance
-        ``"fit_lanes"`` (B,), and which begin a sequence, ``"fresh"`` (B,); the states it ends in go back there.
+        A batch of chunks also says which rows of a table of states its rows go on from, and where the states it ends in
+        go back to, for instance ``"fit_lanes"`` (B, 2) of ``lanes_of_rows``.
         """
         mask = self._mask(inputs)
         carried = self._carried_in(inputs)
-        fresh = inputs.get("fresh")
         first_states = None
-        if carried is not None or self.start is not None:
-            first_states = FirstStates(None if carried is None else carried[0].read(carried[1]), fresh, self.start)
+        if carried is not None:
+            table, lanes = carried
+            # Row 0 of the table is where sequences begin, unless they begin with something else than zeros.
+            begins_there = self.start is None and self.carried.begins_at_zero
+            fresh = None if begins_there else ops.equal(lanes[:, :1], 0)
+            first_states = FirstStates(table.read(lanes), fresh, self.start)
+        elif self.start is not None:
+            first_states = FirstStates(None, start=self.start)
         context = BatchContext(mask, self.declared_steps, first_states, carries=carried is not None)
         outputs = self.run_layers(inputs["values"], context, training)
         if carried is not None:
-            table, lanes = carried
             table.write(lanes, tree.flatten(context.states))
         return attach_mask(outputs, mask) if self.output_per == "step" else outputs
 
@@ -255,7 +259,7 @@ class SequenceModel(Verbs):
     def variables(self) -> list[Any]:
         """All variables, the tables of carried states included: trainers carry them, saved files do not hold them."""
         return super().variables + [
-            table for states in self.__dict__.get("_tables", {}).values() for table in states.tables
+            states.table for states in self.__dict__.get("_tables", {}).values()
         ]
 
     def compute_loss(

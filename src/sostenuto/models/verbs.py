@@ -214,7 +214,10 @@ class Verbs(keras.Model):
         rows, declared = batch_size or 32, self.declared_steps
         if chunking is None:
             return SequenceBatches(blocks, rows, feeder, seed=seed, declared_steps=declared)
-        batches = ChunkBatches(blocks, rows, chunking, feeder, table=verb, seed=seed, declared_steps=declared)
+        batches = ChunkBatches(
+            blocks, rows, chunking, feeder,
+            seed=seed, declared_steps=declared, table=verb, outputs_per=self.output_per,
+        )  # fmt: skip
         self.have_lanes(verb, batches.rows_of_table)
         return batches
 
