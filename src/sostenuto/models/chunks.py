@@ -73,14 +73,32 @@ def plan_rounds(lengths: np.ndarray, lanes: int, chunk: int, random: np.random.G
     when = begin[sequence] + number
     by_round = np.lexsort((lane_of[sequence], when))
     sequence, number, when = sequence[by_round], number[by_round], when[by_round]
-    bounds = np.searchsorted(when, np.arange(int(when[-1]) + 2)) if len(when) else np.zeros(1, np.int64)
-    smaller = -(-lanes // FEWER_ROWS)
-    sizes = [lanes] if len(bounds) - 1 < ROUNDS_WORTH_A_SHAPE else [smaller, lanes]
-    rounds = []
-    for first, last in itertools.pairwise(bounds):
-        rows = next(size for size in sizes if size >= last - first)
-        rounds.append(_round(sequence[first:last], number[first:last], lengths, chunk, lane_of, lanes, rows))
-    return rounds
+    in_use = np.bincount(when)
+    rows = np.full(len(in_use), lanes)
+    if len(in_use) >= ROUNDS_WORTH_A_SHAPE:
+        smaller = -(-lanes // FEWER_ROWS)
+        rows[in_use <= smaller] = smaller
+    ends = np.cumsum(rows)
+    place = np.arange(len(when)) + (ends - rows - (np.cumsum(in_use) - in_use))[when]
+
+    def laid(column: np.ndarray, filler: Any) -> np.ndarray:
+        every = np.empty(int(rows.sum()), column.dtype)
+        every[:] = filler
+        every[place] = column
+        return every
+
+    left = lengths[sequence] - number * chunk
+    # Rows that only keep the shape come last and hold their states, those of lanes nobody reads.
+    spare = lanes + np.arange(int(rows.sum())) - np.repeat(ends - rows + in_use, rows)
+    columns = (
+        laid(sequence, -1),
+        laid(number * chunk, 0),
+        laid(np.minimum(left, chunk), 0),
+        laid(lane_of[sequence], spare),
+        laid(number == 0, True),
+        laid(left <= chunk, False),
+    )
+    return [Round(*(column[first:last] for column in columns)) for first, last in itertools.pairwise([0, *ends])]
 
 
 def _in_order(chunks: np.ndarray, lanes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -110,34 +128,6 @@ def _shuffled(chunks: np.ndarray, lanes: int, random: np.random.Generator) -> tu
     begin = np.zeros(len(chunks), np.int64)
     begin[by_lane] = ends - chunks[by_lane] - before
     return begin, lane_of
-
-
-def _round(
-    sequence: np.ndarray,
-    number: np.ndarray,
-    lengths: np.ndarray,
-    chunk: int,
-    lane_of: np.ndarray,
-    lanes: int,
-    rows: int,
-) -> Round:
-    starts = number * chunk
-    left = lengths[sequence] - starts
-    idle = rows - len(sequence)
-
-    def filled(column: np.ndarray, filler: Any) -> np.ndarray:
-        return np.concatenate([column, np.full(idle, filler, column.dtype)])
-
-    # Rows that only keep the shape hold their states, those of lanes nobody reads.
-    spare = lanes + np.arange(idle)
-    return Round(
-        positions=filled(sequence, -1),
-        starts=filled(starts, 0),
-        lengths=filled(np.minimum(left, chunk), 0),
-        lanes=np.concatenate([lane_of[sequence], spare]),
-        fresh=filled(number == 0, True),
-        ends=filled(left <= chunk, False),
-    )
 
 
 @dataclass(frozen=True)
@@ -209,7 +199,21 @@ class ChunkBatches(Batches):
         for number, lengths in enumerate(self._lengths):
             rounds = plan_rounds(lengths, self.lanes, self._chunking.steps, self._random)
             self._rounds += [(number, one) for one in rounds]
+        self._lay_lanes()
         self._rewind()
+
+    def _lay_lanes(self) -> None:
+        """Where the states of each batch are read and written, for the whole epoch at once."""
+        rounds = [one for _, one in self._rounds]
+        ends = np.cumsum([len(one.lanes) for one in rounds])
+        lanes, fresh = _joined(one.lanes for one in rounds), _joined(one.fresh for one in rounds)
+        if self._chunking.carry_epochs:
+            block = np.repeat([number for number, _ in self._rounds], np.diff(ends, prepend=0))
+            positions = _joined(one.positions for one in rounds)
+            idle = positions < 0
+            lanes = np.where(idle, self._offsets[-1] + lanes - self.lanes, positions + self._offsets[block])
+            fresh = fresh & (self._epochs == 0)
+        self._lanes = np.split(lanes_of_rows(lanes, fresh), ends[:-1])
 
     @property
     def rounds(self) -> list[tuple[int, Round]]:
@@ -224,19 +228,10 @@ class ChunkBatches(Batches):
         self._given = index
         batch = pieces(self._block_number(number), np.maximum(one.positions, 0), one.starts, one.lengths, self.steps)
         fed, *rest = self._prepare(batch)
-        return ({**fed, **self._states(number, one)}, *rest)
-
-    def _states(self, number: int, one: Round) -> dict[str, np.ndarray]:
-        lanes, fresh = one.lanes, one.fresh
-        if self._chunking.carry_epochs:
-            idle = one.positions < 0
-            spare = self._offsets[-1] + np.cumsum(idle) - 1
-            lanes = np.where(idle, spare, one.positions + self._offsets[number])
-            fresh = fresh & (self._epochs == 0)
-        fed = {LANES[self._table]: lanes_of_rows(lanes, fresh)}
+        fed = {**fed, LANES[self._table]: self._lanes[index]}
         if self._outputs_per == "sequence":
             fed["counted"] = one.positions >= 0 if self._chunking.every_chunk else one.ends
-        return fed
+        return (fed, *rest)
 
     def on_epoch_begin(self) -> None:
         """Notes that batches given from now on are trained on; Keras looks at some beforehand, and ends that too."""
@@ -249,3 +244,10 @@ class ChunkBatches(Batches):
             self._epochs += 1
             if self._random is not None:
                 self._make_plan()
+            else:
+                self._lay_lanes()
+
+
+def _joined(parts: Iterable[np.ndarray]) -> np.ndarray:
+    listed = list(parts)
+    return np.concatenate(listed) if listed else np.zeros(0, np.int64)
