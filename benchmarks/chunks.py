@@ -2,8 +2,8 @@
 
 ``fit(chunk=K)`` over sequences against ``fit`` over the same sequences cut into independent pieces of K steps, with the
 same rows, the same steps and the same number of batches in an epoch. A ratio above 1 says that carrying is faster. Runs
-alternate, and the ratio is the median of the ratios of neighbouring epochs, over several pairs of models: where a pair's
-weights and tables lie in memory moves its ratio by up to 5 % either way.
+alternate, and the ratio is the median of the ratios of neighbouring epochs, over several pairs of models: where the
+weights of a pair lie in memory moves its ratio by up to 5 % either way.
 
     KERAS_BACKEND=jax python benchmarks/chunks.py --quick
 """

@@ -258,9 +258,7 @@ class SequenceModel(Verbs):
     @property
     def variables(self) -> list[Any]:
         """All variables, the tables of carried states included: trainers carry them, saved files do not hold them."""
-        return super().variables + [
-            states.table for states in self.__dict__.get("_tables", {}).values()
-        ]
+        return super().variables + [states.table for states in self.__dict__.get("_tables", {}).values()]
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True

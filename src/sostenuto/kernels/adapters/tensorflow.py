@@ -30,6 +30,11 @@ def growing_variable(value: Callable[[], Any], trailing_shape: tuple[int, ...], 
     return tf.Variable(value, shape=shape, dtype=dtype, trainable=False, name=name)
 
 
+def choose_rows(real: tf.Tensor, after: tf.Tensor, before: tf.Tensor) -> tf.Tensor:
+    """The rows of ``after`` (B, ...) that are ``real`` (B, 1), and those of ``before`` that are not."""
+    return tf.raw_ops.Select(condition=tf.squeeze(real, 1), x=after, y=before)
+
+
 def compiled_call(layer: Any) -> Callable[[Any], Any]:
     """A layer's inference as a function from NumPy arrays to NumPy arrays, traced once per shape.
 
