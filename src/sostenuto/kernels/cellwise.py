@@ -26,7 +26,7 @@ def run(request: Request, sequences: Any, states: list[Any], mask: Any, *, all_o
     takes_training = isinstance(cell, keras.layers.Layer) and getattr(cell, "_call_has_training_arg", False)
     options = {"training": request.training} if takes_training else {}
     call = cell if callable(cell) else cell.call
-    by_step = mask is not None and not runs_eagerly_by_step(request.unroll) and masks.better_by_step(sequences)
+    by_step = mask is not None and not runs_eagerly_by_step(request.unroll)
     if mask is not None and not by_step:
         sequences = masks.keep_real(sequences, mask)
 

@@ -7,7 +7,8 @@ by step makes torch's backward pass quadratic in the number of steps, unstacking
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -22,8 +23,28 @@ def runs_eagerly_by_step(unroll: bool) -> bool:
     return unroll or keras.backend.backend() == "torch"
 
 
+@dataclass(frozen=True)
+class Ahead:
+    """What a Python loop does for several steps at once, before it goes through them one by one.
+
+    Attributes:
+        of_steps: from the first input of some steps (N, B, ...) to what ``step`` takes in its place (N, B, ...).
+        steps: N at most.
+    """
+
+    of_steps: Callable[[Any], Any]
+    steps: int
+
+
 def over_time(
-    step: Step, inputs: list[Any], states: list[Any], *, unroll: bool, all_outputs: bool, reverse: bool = False
+    step: Step,
+    inputs: list[Any],
+    states: list[Any],
+    *,
+    unroll: bool,
+    all_outputs: bool,
+    reverse: bool = False,
+    ahead: Ahead | None = None,
 ) -> tuple[Any, list[Any]]:
     """Runs ``step`` from the first time step to the last, or from the last to the first.
 
@@ -34,14 +55,16 @@ def over_time(
         unroll: run a Python loop also where a compiled one is possible; T must be known.
         all_outputs: keep the output of every step.
         reverse: run backwards.
+        ahead: what to do before the steps, where ``runs_eagerly_by_step``.
 
     Returns:
         (B, T, ...) outputs in the order of time, or None; and the final states.
     """
     if runs_eagerly_by_step(unroll):
-        by_step = list(zip(*(ops.unstack(tensor, axis=1) for tensor in inputs), strict=True))
+        first = _in_turn(inputs[0], reverse, ahead)
+        others = (_in_turn(tensor, reverse) for tensor in inputs[1:])
         outputs = []
-        for step_inputs in reversed(by_step) if reverse else by_step:
+        for step_inputs in zip(first, *others, strict=True):
             output, states = step(list(step_inputs), states)
             if all_outputs:
                 outputs.append(output)
@@ -65,6 +88,21 @@ def over_time(
     if not all_outputs:
         return None, _as_lists(states)
     return (ops.flip(stacked, axis=1) if reverse else stacked), _as_lists(states)
+
+
+def _in_turn(tensor: Any, reverse: bool, ahead: Ahead | None = None) -> Iterator[Any]:
+    """The steps (B, ...) of a tensor (B, T, ...), one by one."""
+    if ahead is None:
+        steps = ops.unstack(tensor, axis=1)
+        yield from reversed(steps) if reverse else steps
+        return
+    # Step by step in memory, cut once: a slice for each block would make torch's backward pass quadratic again.
+    by_time = ops.swapaxes(tensor, 0, 1)
+    cuts = list(range(ahead.steps, by_time.shape[0], ahead.steps))
+    blocks = ops.split(by_time, cuts, axis=0) if cuts else [by_time]
+    for block in reversed(blocks) if reverse else blocks:
+        steps = ops.unstack(ahead.of_steps(block), axis=0)
+        yield from reversed(steps) if reverse else steps
 
 
 def _as_lists(states: Any) -> list[Any]:

@@ -10,8 +10,6 @@ from typing import Any
 import keras
 from keras import ops
 
-_WIDE = 64
-
 
 def from_lengths(lengths: Any, steps: Any) -> Any:
     """Mask (B, T) of the first ``lengths`` steps of each row; ``steps`` is T.
@@ -41,16 +39,11 @@ def keep_real(values: Any, mask: Any) -> Any:
     return ops.where(mask, values, ops.zeros((), dtype=values.dtype))
 
 
-def better_by_step(values: Any) -> bool:
-    """Whether a compiled loop had better clean each step, with ``keep_real_rows``, than all at once beforehand.
-
-    All at once is one more way through memory, step by step one more operation per step: figures in design/0003.
-    """
-    return keras.backend.backend() == "tensorflow" or (values.shape[-1] or 0) >= _WIDE
-
-
 def keep_real_rows(values: Any, real: Any) -> Any:
-    """One step (B, ...) with zeros in the rows that are not ``real`` (B, 1)."""
+    """One step (B, ...) with zeros in the rows that are not ``real`` (B, 1).
+
+    For compiled loops: to clean all steps beforehand is one more way through memory, which costs more (design/0003).
+    """
     if keras.backend.backend() == "tensorflow":
         return choose(real, values, ops.zeros_like(values))
     for _ in range(len(values.shape) - 2):

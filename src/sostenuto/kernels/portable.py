@@ -9,9 +9,12 @@ from keras import ops
 from sostenuto.cells import Equations, Weights, dropout_masks, equations_of, weights_of
 from sostenuto.kernels import masks
 from sostenuto.kernels.contract import Declined, Request, Result
-from sostenuto.kernels.loop import over_time, runs_eagerly_by_step
+from sostenuto.kernels.loop import Ahead, over_time, runs_eagerly_by_step
 
 name = "portable"
+
+# What a Python loop projects at once. It is read again step by step, from the cache of a core where it fits.
+PROJECTED_BYTES = 3 << 20
 
 
 def declines(request: Request) -> Declined | None:
@@ -29,43 +32,35 @@ def run(request: Request, sequences: Any, states: list[Any], mask: Any, *, all_o
     weights = weights_of(cell)
     input_masks, state_masks = dropout_masks(cell, sequences, states) if request.training else (None, None)
 
-    # Projecting all steps at once saves a call per step where calls are dear (eager torch: 1.3 to 2 times faster);
-    # inside a compiled loop it only adds memory traffic (XLA: up to 3.4 times slower). design/0003 has the figures.
-    ahead = runs_eagerly_by_step(request.unroll)
-    by_step = mask is not None and not ahead and masks.better_by_step(sequences)
-    if mask is not None and not by_step:
+    # Projecting many steps at once saves a call per step where calls are dear (eager torch), as long as the result
+    # stays in the cache; inside a compiled loop it only adds memory traffic (XLA: up to 3.4 times slower): design/0003.
+    ahead = _projecting(equations, cell, weights, input_masks, states) if runs_eagerly_by_step(request.unroll) else None
+    if mask is not None and ahead is not None:
         sequences = masks.keep_real(sequences, mask)
-    inputs = _project_all(equations, cell, weights, sequences, input_masks) if ahead else sequences
 
     def step(step_inputs: list[Any], now: list[Any]) -> tuple[Any, list[Any]]:
-        projected = step_inputs[0]
-        if not ahead:
-            x = masks.keep_real_rows(projected, step_inputs[1]) if by_step else projected
-            projected = equations.project(cell, weights, x, input_masks)
-        new = equations.advance(cell, weights, projected, now, state_masks)
-        return new[0], new
-
-    def masked(step_inputs: list[Any], now: list[Any]) -> tuple[Any, list[Any]]:
-        output, new = step(step_inputs, now)
-        real = step_inputs[1]
+        x, real = step_inputs if mask is not None else (step_inputs[0], None)
+        if ahead is None:
+            x = equations.project(cell, weights, x if real is None else masks.keep_real_rows(x, real), input_masks)
+        new = equations.advance(cell, weights, x, now, state_masks)
+        if real is None:
+            return new[0], new
         kept = [masks.choose(real, after, before) for after, before in zip(new, now, strict=True)]
-        return (ops.where(real, output, now[0]) if chosen_apart else kept[0]), kept
+        return (ops.where(real, new[0], now[0]) if chosen_apart else kept[0]), kept
 
     # TensorFlow's executor begins the next step sooner where the output is made for itself, though it equals the state:
     # 5 % of a layer's inference. In training the gradient of that costs more than it saves. design/0003
-    chosen_apart = request.backend == "tensorflow" and all_outputs and not ahead and not request.training
-    timed = [inputs] if mask is None else [inputs, ops.expand_dims(mask, -1)]
+    chosen_apart = request.backend == "tensorflow" and all_outputs and ahead is None and not request.training
+    timed = [sequences] if mask is None else [sequences, ops.expand_dims(mask, -1)]
     outputs, states = over_time(
-        step if mask is None else masked,
-        timed,
-        states,
-        unroll=request.unroll,
-        all_outputs=all_outputs,
-        reverse=request.reverse,
-    )
+        step, timed, states,
+        unroll=request.unroll, all_outputs=all_outputs, reverse=request.reverse, ahead=ahead,
+    )  # fmt: skip
     return Result(outputs, states[0], states)
 
 
-def _project_all(equations: Equations, cell: Any, weights: Weights, sequences: Any, dropout_masks: Any) -> Any:
-    # Laid out step by step, so that each step reads memory that lies together; back to (B, T, ...) is only a view.
-    return ops.swapaxes(equations.project(cell, weights, ops.swapaxes(sequences, 0, 1), dropout_masks), 0, 1)
+def _projecting(equations: Equations, cell: Any, weights: Weights, dropout_masks: Any, states: list[Any]) -> Ahead:
+    rows = states[0].shape[0] or 1
+    bytes_of_step = rows * weights.kernel.shape[-1] * 4
+    steps = max(1, PROJECTED_BYTES // bytes_of_step)
+    return Ahead(lambda block: equations.project(cell, weights, block, dropout_masks), steps)
