@@ -26,7 +26,7 @@ def run(name: str, script: str, options: list[str], keep: bool, **environment: s
     shown = []
     process = subprocess.Popen(
         [sys.executable, str(FOLDER / script), *options],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "110", **environment},
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "120", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

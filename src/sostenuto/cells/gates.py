@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 
@@ -79,6 +80,16 @@ def split(gates: Any, number: int) -> Sequence[Any]:
     if hasattr(gates, "chunk"):
         return gates.chunk(number, -1)  # torch's own: a third of the time of ops.split, at every step
     return ops.split(gates, number, axis=-1)
+
+
+def activate(activation: Any, values: Any) -> Any:
+    """``activation`` of the values, which is one of Keras's functions or anybody's."""
+    # torch's own methods, at every step: Keras's check, convert and note what they began with: 2.9 against 1.3 microseconds.
+    if activation is keras.activations.sigmoid and hasattr(values, "sigmoid"):
+        return values.sigmoid()
+    if activation is keras.activations.tanh and hasattr(values, "tanh"):
+        return values.tanh()
+    return activation(values)
 
 
 def _product(a: Any, b: Any) -> Any:

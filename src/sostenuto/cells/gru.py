@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sostenuto.cells.gates import Weights, add_product, multiply, split
+from sostenuto.cells.gates import Weights, activate, add_product, multiply, split
 
 GATES = ("z", "r", "h")
 STATES = ("h",)
@@ -43,10 +43,10 @@ def advance(cell: Any, weights: Weights, projected: Any, states: list[Any], drop
         recurrent = multiply(h, weights.recurrent_kernel[:, : 2 * units], dropout_masks and dropout_masks[:2], 2)
         recurrent_z, recurrent_r = split(recurrent, 2)
     projected_z, projected_r, projected_h = split(projected, len(GATES))
-    z = cell.recurrent_activation(projected_z + recurrent_z)
-    r = cell.recurrent_activation(projected_r + recurrent_r)
+    z = activate(cell.recurrent_activation, projected_z + recurrent_z)
+    r = activate(cell.recurrent_activation, projected_r + recurrent_r)
     if cell.reset_after:
         candidate = projected_h + r * recurrent_h
     else:
         candidate = projected_h + multiply(r * h, weights.recurrent_kernel[:, 2 * units :], mask_h, 1)
-    return [z * h + (1 - z) * cell.activation(candidate)]
+    return [z * h + (1 - z) * activate(cell.activation, candidate)]

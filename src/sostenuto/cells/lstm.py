@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sostenuto.cells.gates import Weights, add_product, multiply, split
+from sostenuto.cells.gates import Weights, activate, add_product, multiply, split
 
 GATES = ("i", "f", "c", "o")
 STATES = ("h", "c")
@@ -33,6 +33,7 @@ def advance(cell: Any, weights: Weights, projected: Any, states: list[Any], drop
     h, c = states
     gates = add_product(projected, h, weights.recurrent_kernel, dropout_masks, len(GATES))
     i, f, g, o = split(gates, len(GATES))
-    c = cell.recurrent_activation(f) * c + cell.recurrent_activation(i) * cell.activation(g)
-    h = cell.recurrent_activation(o) * cell.activation(c)
+    gate, squash = cell.recurrent_activation, cell.activation
+    c = activate(gate, f) * c + activate(gate, i) * activate(squash, g)
+    h = activate(gate, o) * activate(squash, c)
     return [h, c]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sostenuto.cells.gates import Weights, add_product, multiply
+from sostenuto.cells.gates import Weights, activate, add_product, multiply
 
 GATES = ("h",)
 STATES = ("h",)
@@ -23,4 +23,4 @@ def advance(cell: Any, weights: Weights, projected: Any, states: list[Any], drop
     """One step: projected input (B, U) and states [h] (B, U) -> new states [h]; h is the output."""
     (h,) = states
     total = add_product(projected, h, weights.recurrent_kernel, dropout_masks, len(GATES))
-    return [cell.activation(total) if cell.activation is not None else total]
+    return [activate(cell.activation, total) if cell.activation is not None else total]
