@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,19 @@ class Process:
         framework: "torch", "jax", "tensorflow" or "onnxruntime".
         folder: where its answers and what it prints go.
         threads: how many threads, and processors, it may use.
+        program: the script and its arguments; ``worker.py`` by default.
+        name: of its log; the framework's by default.
 
     Attributes:
         framework: its name.
     """
 
-    def __init__(self, framework: str, folder: Path, threads: int) -> None:
+    def __init__(
+        self, framework: str, folder: Path, threads: int, program: Sequence[str] = (), name: str | None = None
+    ) -> None:
         self.framework = framework
-        self._folder = folder
+        self._program = [*program] or [str(FOLDER / "worker.py"), framework, str(folder), str(threads)]
+        self._log = folder / f"{name or framework}.log"
         self._threads = threads
         self._process: subprocess.Popen[str] | None = None
 
@@ -44,9 +50,9 @@ class Process:
             "TF_CPP_MIN_LOG_LEVEL": "3",
             **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), number),
         }
-        with open(self._folder / f"{self.framework}.log", "a") as log:
+        with open(self._log, "a") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(FOLDER / "worker.py"), self.framework, str(self._folder), number],
+                [sys.executable, *self._program],
                 env={**os.environ, **environment},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -59,13 +65,18 @@ class Process:
         if self._process is None:
             return {"error": "its process has ended"}
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         try:
             self._process.stdin.write(command + "\n")
             self._process.stdin.flush()
-            line = self._process.stdout.readline()
         except BrokenPipeError:
-            line = ""
+            pass
+        return self.listen()
+
+    def listen(self) -> Any:
+        """Waits for an answer without a command."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
         if not line:
             self._process.wait()
             status, self._process = self._process.returncode, None

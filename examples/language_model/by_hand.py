@@ -32,9 +32,8 @@ Tensors = Sequence[torch.Tensor]
 def lstm(x: torch.Tensor, weights: Tensors, h: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, Tensors]:
     """Outputs (B, T, U) and the last states of inputs (B, T, F), from states (B, U)."""
     kernel, recurrent_kernel, bias = weights
-    projected = (x.transpose(0, 1) @ kernel + bias).transpose(0, 1)
     outputs = []
-    for step in projected.unbind(1):
+    for step in (x.transpose(0, 1) @ kernel + bias).unbind():
         i, f, g, o = step.addmm(h, recurrent_kernel).chunk(4, -1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(c)

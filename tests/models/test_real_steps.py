@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import sostenuto as so
+from sostenuto.models.real_steps import faster_as_rows
 from tests.oracle import expected
 
 LENGTHS = (5, 0, 9, 1, 5, 12, 3)
@@ -152,3 +153,54 @@ def test_training_does_not_depend_on_padding(rng):
         weights.append(model.get_weights())
     for short, long in zip(*weights, strict=True):
         np.testing.assert_allclose(short, long, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "sparse_categorical_crossentropy",
+        keras.losses.sparse_categorical_crossentropy,
+        keras.losses.SparseCategoricalCrossentropy(),
+        keras.losses.SparseCategoricalCrossentropy(reduction="sum"),
+        keras.losses.SparseCategoricalCrossentropy(ignore_class=2),
+    ],
+    ids=["name", "function", "object", "sum", "ignored class"],
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_loss_of_classes_per_step(rng, loss, weighted):
+    model = so.SequenceModel([so.GRU(4, return_sequences=True), keras.layers.Dense(3, activation="softmax")])
+    model.compile("sgd", loss)
+    data = ragged(rng)
+    targets = {name: rng.integers(0, 3, len(array)) for name, array in data.items()}
+    weights = {name: rng.uniform(0.5, 2, len(array)) for name, array in data.items()} if weighted else None
+    found = model.evaluate(data, targets, sample_weight=weights, batch_size=7, verbose=0)
+
+    ignored = 2 if getattr(loss, "ignore_class", None) is not None else None
+    each, weight = [], []
+    for name, outputs in alone(model, data).items():
+        of_target = outputs[np.arange(len(outputs)), targets[name]].astype(np.float64)
+        counts = targets[name] != ignored
+        each.append(-np.log(of_target)[counts])
+        weight.append((np.ones(len(outputs)) if weights is None else weights[name])[counts])
+    each, weight = np.concatenate(each), np.concatenate(weight)
+    total = (each * weight).sum()
+    wanted = total if getattr(loss, "reduction", None) == "sum" else total / len(each)
+    assert found == pytest.approx(wanted, rel=1e-5)
+
+
+def test_only_losses_that_see_no_time_are_computed_by_row(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    losses = keras.losses
+    assert faster_as_rows("sparse_categorical_crossentropy")
+    assert faster_as_rows(losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert not faster_as_rows(losses.SparseCategoricalCrossentropy(axis=1))
+    assert not faster_as_rows("mse")
+    assert not faster_as_rows(losses.CategoricalCrossentropy())
+    assert not faster_as_rows(lambda y, predicted: losses.sparse_categorical_crossentropy(y, predicted))
+
+    class OfOnesOwn(losses.SparseCategoricalCrossentropy):
+        pass
+
+    assert not faster_as_rows(OfOnesOwn())
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert not faster_as_rows("sparse_categorical_crossentropy")

@@ -16,7 +16,7 @@ from sostenuto.models import checks
 from sostenuto.models.carrying import Carried, FirstStates, LearnedStart, carried_states
 from sostenuto.models.lanes import LANES, LaneStates
 from sostenuto.models.preparing import ready
-from sostenuto.models.real_steps import RealStepsLoss, real_steps_metrics, steps_as_rows
+from sostenuto.models.real_steps import RealStepsLoss, faster_as_rows, real_steps_metrics, steps_as_rows
 from sostenuto.models.stepping import StepFunction
 from sostenuto.models.summary import summary
 from sostenuto.models.verbs import Verbs
@@ -270,6 +270,8 @@ class SequenceModel(Verbs):
             if sample_weight is not None:
                 # Keras scales the weights by the mask, on torch in place, and the metrics are yet to see them.
                 sample_weight = ops.copy(sample_weight)
+            if self.output_per == "step" and faster_as_rows(self.loss):
+                y, y_pred, sample_weight = steps_as_rows(counted, y, y_pred, sample_weight, clean=False)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -279,7 +281,9 @@ class SequenceModel(Verbs):
             self._loss_tracker.count_noted(ops.shape(x["lengths"])[0])
         else:
             self._loss_tracker.count_noted(ops.sum(ops.cast(counted, "int32")))
-        if self.output_per == "step":
+        if not self._has_metrics:
+            pass  # eagerly, to prepare what nobody looks at costs a pass over all predictions
+        elif self.output_per == "step":
             y, y_pred, sample_weight = steps_as_rows(counted, y, y_pred, sample_weight)
         elif counted is not None:
             y_pred = attach_mask(y_pred, counted)
@@ -322,6 +326,7 @@ class SequenceModel(Verbs):
             jit_compile=jit_compile,
             **kwargs,
         )
+        self.__dict__["_has_metrics"] = bool(metrics or weighted_metrics)
         # Past Keras's tracking, which would list it as a metric of the user's once more.
         self.__dict__["_loss_tracker"] = RealStepsLoss(name="loss")
 
