@@ -51,8 +51,8 @@ def forward(words: torch.Tensor, weights: Tensors, states: Tensors) -> tuple[tor
 
 
 def losses(logits: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
-    """The loss of each step (B, T)."""
-    return functional.cross_entropy(logits.movedim(2, 1), following, reduction="none")
+    """The loss of each step (B * T,)."""
+    return functional.cross_entropy(logits.flatten(0, 1), following.flatten(), reduction="none")
 
 
 def zeros(lanes: so.Sequences, units: int) -> Tensors:
