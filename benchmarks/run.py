@@ -1,7 +1,7 @@
 """All benchmarks in one run: on each backend our portable layers beside Keras's, chunked training and sessions; native
-kernels, and layers on them, beside every peer; stores; tables.
+kernels, and layers on them, beside every peer; an epoch of the language model; stores; tables.
 
-    python benchmarks/run.py            everything, some 17 minutes; texts go to benchmarks/results/
+    python benchmarks/run.py            everything, some 30 minutes; texts go to benchmarks/results/
     python benchmarks/run.py --quick    7 rounds, a store and a table of modest size, nothing is kept
 
 Each runs in a process of its own while nothing else does: idle threads of one framework would slow the next.
@@ -54,6 +54,7 @@ def main() -> int:
         for backend in BACKENDS
     ]
     failed.append(run("kernels", "kernels/main.py", ["--quick"] if quick else [], not quick))
+    failed.append(run("epoch", "kernels/epoch.py", rounds, not quick))
     failed.append(run("stores", "stores.py", [], not quick))
     failed.append(run("from-table", "from_table.py", ["--rows", "1000000"] if quick else [], not quick))
     return int(any(failed))

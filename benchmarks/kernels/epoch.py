@@ -5,8 +5,8 @@ the example of examples/language_model. Each contender lives in a process of its
 slices, in turn with the others, which stand still meanwhile. The time of an epoch is the sum of its slices; a ratio is
 the median over the turns of the other's slice ÷ ours, so above 1 ours is faster. Linux only.
 
-    python benchmarks/kernels/epoch.py            some 4 minutes; the table goes to benchmarks/results/epoch.txt
-    python benchmarks/kernels/epoch.py --quick    a tenth of an epoch, nothing is kept
+    python benchmarks/kernels/epoch.py            some 6 minutes
+    python benchmarks/kernels/epoch.py --quick    a tenth of an epoch
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from process import FOLDER, Process
 from rich.console import Console
 from rich.table import Table
 
-RESULTS = FOLDER.parent / "results" / "epoch.txt"
 BACKENDS = {"torch": "PyTorch", "jax": "JAX", "tensorflow": "TensorFlow"}
 CONTENDERS = {
     **{f"ours on {name}": ("ours", backend) for backend, name in BACKENDS.items()},
@@ -88,14 +87,11 @@ def main(
     quick: bool = typer.Option(False, help="A tenth of an epoch."),
     threads: int = typer.Option(2, min=1, help="Threads of each contender."),
 ) -> None:
-    """Measures, prints a table and keeps it."""
+    """Measures and prints a table."""
     threads = min(threads, len(os.sched_getaffinity(0)))
     chunks = (CHUNKS // 10 if quick else CHUNKS) // TURNS
     table = table_of(run(chunks, TURNS, threads, Console(stderr=True)), TURNS, chunks)
-    Console(width=110).print(table)
-    if not quick:
-        with open(RESULTS, "w") as file:
-            Console(file=file, width=110).print(table)
+    Console(width=120).print(table)
 
 
 if __name__ == "__main__":
