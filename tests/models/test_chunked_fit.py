@@ -179,11 +179,9 @@ def test_validation_evaluate_and_predict_leave_training_alone(rng):
 
     class Disturb(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            if BACKEND != "jax":  # where Keras holds the variables during fit
-                self.model.predict(other, chunk=3, batch_size=2, verbose=0)
+            self.model.predict(other, chunk=3, batch_size=2, verbose=0)
 
         def on_epoch_end(self, epoch, logs=None):
-            self.model.jax_state_sync() if BACKEND == "jax" else None
             self.model.evaluate(other, other_targets, chunk=2, batch_size=4, verbose=0)
 
     model, network = ready(stacked, rng)

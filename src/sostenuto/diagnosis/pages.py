@@ -293,6 +293,14 @@ _TEXTS = {
         "It computes gradients in reverse mode, once: no derivatives of gradients, none in forward mode.",
         "Set SOSTENUTO_NATIVE=0; the portable kernel can be differentiated in any way, any number of times.",
     ),
+    "SO610": (
+        "The weights are with a training that is under way",
+        "On JAX, Keras's fit takes the values out of a model's variables and keeps them until the epoch ends. A\n"
+        "SequenceModel that is fitted itself gives them to its sessions and to predict; one whose layers are\n"
+        "trained as part of another model cannot.",
+        "Call jax_state_sync() of the model that is being fitted, in the callback, before the session; or use\n"
+        "on_epoch_end.",
+    ),
     "SO701": (
         "No backend for Keras is installed",
         "Keras 3 does its sums with TensorFlow, JAX or PyTorch; none of them was found, or not the one that\n"

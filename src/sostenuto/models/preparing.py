@@ -10,6 +10,7 @@ import numpy as np
 from sostenuto.errors import ModelError, TargetError
 from sostenuto.models import checks, probe
 from sostenuto.models.targets import with_targets
+from sostenuto.models.weight_copies import settle
 from sostenuto.models.weights import class_weights
 from sostenuto.sequences import Batch, Sequences, SequenceStream
 
@@ -20,6 +21,7 @@ def ready(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
     Raises:
         DataError, ShapeError, TargetError, TokenError, ModelError: what does not fit.
     """
+    settle(model)
     if isinstance(x, SequenceStream):
         if y is not None or sample_weight is not None:
             raise TargetError(

@@ -14,6 +14,7 @@ from sostenuto.kernels import Declined, masks
 from sostenuto.layers import BatchContext
 from sostenuto.models.carrying import FirstStates
 from sostenuto.models.native_program import NativeProgram, compile_program
+from sostenuto.models.weight_copies import held_by_training, settle
 
 
 class StepFunction:
@@ -48,10 +49,13 @@ class StepFunction:
         adapter = importlib.import_module(f"sostenuto.kernels.adapters.{keras.backend.backend()}")
         self._run = adapter.compiled_call(Step(model))
         self._start = adapter.compiled_call(Start(model))
+        self._weights = list(model.inner.variables)
+        settle(model)
         self._program = compile_program(model)
 
     def native(self) -> NativeProgram | None:
         """The native program with the weights of now, or None where there is none; ``how`` then tells why."""
+        settle(self._model)
         if isinstance(self._program, Declined):
             return None
         if not self._program.unchanged():
@@ -74,6 +78,7 @@ class StepFunction:
 
     def initial(self, rows: int) -> list[np.ndarray]:
         """The states (B, U) that new sequences start from, one array per spec."""
+        settle(self._model)
         one = self._start(np.zeros((1,), "float32"))
         return [np.repeat(state, rows, axis=0) for state in one]
 
@@ -93,9 +98,15 @@ class StepFunction:
         program = self.native()
         if program is not None:
             return self._natively(program, values, lengths, states)
+        self._check_weights()
         batch = self._model.feed(values, lengths)
         outputs, after = self._run({**batch, "states": list(states)})
         return outputs, list(after)
+
+    def _check_weights(self) -> None:
+        for variable in self._weights:
+            if variable._value is None:
+                raise held_by_training(variable)
 
     def step_arrays(
         self, x: np.ndarray, states: list[np.ndarray], out: np.ndarray, new_states: list[np.ndarray]

@@ -10,7 +10,30 @@ from typing import Any
 import keras
 import numpy as np
 
+from sostenuto.errors import ModelError
+
 _value_of = attrgetter("_value")
+
+
+def settle(model: Any) -> None:
+    """Gives a model's variables their values back, which JAX's trainer keeps to itself between the steps of ``fit``.
+
+    Without, whoever reads a weight in a callback gets the first value of its initializer, and no word about it.
+    """
+    if keras.backend.backend() == "jax":
+        model.jax_state_sync()
+
+
+def held_by_training(variable: Any) -> ModelError:
+    """The error for a weight that the training of another model has taken away."""
+    return ModelError(
+        "The weights of this model are with a training that is under way.",
+        code="SO610",
+        where=f"weight {variable.path!r}",
+        got="no value: on JAX, fit keeps the weights to itself between its steps",
+        wanted="a weight that can be read",
+        fix="call jax_state_sync() of the model that is being fitted first, or wait for the end of the epoch",
+    )
 
 
 class WeightCopies:
@@ -52,8 +75,8 @@ class WeightCopies:
         """The numbers of a variable."""
         backend = keras.backend.backend()
         value = variable._value
-        if value is None:  # while JAX's trainer holds the weights
-            return np.array(keras.ops.convert_to_numpy(variable.value))
+        if value is None:
+            raise held_by_training(variable)
         self._variables.append(variable)
         self._values.append(value)
         if backend == "torch":
