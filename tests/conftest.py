@@ -24,6 +24,8 @@ BACKEND_FOLDERS = [ROOT / "tests" / name for name in ("kernels", "layers", "mode
 BACKEND_FOLDERS += [
     ROOT / "src" / "sostenuto" / name for name in ("cells", "kernels", "layers", "models", "sessions", "cli")
 ]
+# Examples in docstrings that call it.
+OF_THE_NATIVE_MODULE = {"sostenuto.kernels.adapters.jax.recurrence"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,6 +38,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(folder in item.path.parents for folder in BACKEND_FOLDERS) and not item.get_closest_marker("plain"):
             item.add_marker("backend")
+        if item.name in OF_THE_NATIVE_MODULE:
+            from sostenuto.kernels import native_module
+
+            absent = native_module.load() is None
+            item.add_marker(pytest.mark.skipif(absent, reason=f"no native module: {native_module.why_not()}"))
 
 
 @pytest.fixture
