@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from keras import ops
 
 import sostenuto as so
+from sostenuto.kernels import portable
 from tests.gradients import gradients
 from tests.layers.cases import (
     FEATURES,
@@ -150,6 +153,19 @@ def test_unrolled_loop(make, go_backwards, rng):
     assert_close(numpy_of(outputs) * MASK[..., None], wanted.outputs)
     for got, right in zip(final, wanted.states, strict=True):
         assert_close(got, right)
+
+
+@each_layer
+@each_direction
+@pytest.mark.parametrize("steps_at_once", [1, 2])
+def test_projected_in_several_blocks(make, go_backwards, steps_at_once, kernel, monkeypatch, rng):
+    """What a Python loop projects at once is more than these small layers have: here it is less."""
+    if kernel == "native":
+        pytest.skip("the portable kernel projects ahead, the native one does not")
+    width = built(make, rng).cell.kernel.shape[-1]
+    monkeypatch.setattr(portable, "PROJECTED_BYTES", steps_at_once * ROWS * width * 4)
+    test_gradients(partial(make, unroll=True), go_backwards, "mask", True, rng)
+    test_unrolled_loop(make, go_backwards, rng)
 
 
 @each_layer

@@ -348,9 +348,20 @@ def test_names_of_states_are_unique():
     assert carrying._names([one, other, one]) == ["a", "a#2", "a#3"]
 
 
+class BegunCells(so.StackedRNNCells):
+    """Known cells, begun with something else than zeros together."""
+
+    def get_initial_state(self, batch_size=None):
+        return keras.tree.map_structure(lambda state: state + 1, super().get_initial_state(batch_size))
+
+
+def of_cells_that_begin_elsewhere():
+    return so.SequenceModel([so.RNN(BegunCells([so.GRUCell(2), so.LSTMCell(3)]), return_sequences=True), dense()])
+
+
 def test_where_sequences_begin_at_zero_is_known(rng):
     for make, known in ((stacked, True), (cells, True), (stock, True), (of_a_cell_of_ones_own, True),
-                        (of_a_cell_that_begins_elsewhere, False)):  # fmt: skip
+                        (of_a_cell_that_begins_elsewhere, False), (of_cells_that_begin_elsewhere, False)):  # fmt: skip
         made = make()
         model = made[0] if isinstance(made, tuple) else made
         model.build(FEATURES)
@@ -362,6 +373,7 @@ def test_where_sequences_begin_at_zero_is_known(rng):
     [
         of_a_cell_of_ones_own,
         of_a_cell_that_begins_elsewhere,
+        of_cells_that_begin_elsewhere,
         with_a_model_inside,
         with_a_layer_called_twice,
         in_half_precision,

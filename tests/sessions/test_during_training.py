@@ -56,12 +56,14 @@ def test_a_callback_sees_the_weights_of_its_moment_and_disturbs_nothing(rng, nat
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+@pytest.mark.parametrize("verb", ["step", "predict"])
 @pytest.mark.parametrize("native", [True, False], ids=["native program", "backend"])
-def test_weights_that_another_training_holds(rng, native):
+def test_weights_that_another_training_holds(rng, native, verb):
     x, y = data_of(rng)
     model = model_of(native)
     model.build(2)
     session = model.session()
+    ask = session.step if verb == "step" else lambda one: model.predict(one, verbose=0)
     outer = keras.Sequential([*model.inner.layers])
     outer.compile("sgd", "mse")
     found = []
@@ -69,7 +71,7 @@ def test_weights_that_another_training_holds(rng, native):
     class Ask(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             try:
-                found.append(session.step({"a": x[0]})["a"])
+                found.append(ask({"a": x[0]})["a"])
             except so.ModelError as error:
                 found.append(str(error))
 

@@ -87,13 +87,17 @@ def _names(layers: list[Any]) -> list[str]:
 
 
 def _begins_at_zero(layer: Any) -> bool:
+    return type(layer).get_initial_state is RNN.get_initial_state and _cell_begins_at_zero(layer.cell)
+
+
+def _cell_begins_at_zero(cell: Any) -> bool:
+    if not hasattr(cell, "get_initial_state"):
+        return True
+    begin = type(cell).get_initial_state
+    if begin is keras.layers.StackedRNNCells.get_initial_state:
+        return all(map(_cell_begins_at_zero, cell.cells))
     known = (keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
-    cells = layer.cell.cells if isinstance(layer.cell, keras.layers.StackedRNNCells) else [layer.cell]
-    return type(layer).get_initial_state is RNN.get_initial_state and all(
-        not hasattr(cell, "get_initial_state")
-        or any(type(cell).get_initial_state is kind.get_initial_state for kind in known)
-        for cell in cells
-    )
+    return any(begin is kind.get_initial_state for kind in known)
 
 
 @keras.saving.register_keras_serializable(package="sostenuto")

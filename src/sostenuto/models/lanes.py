@@ -76,11 +76,11 @@ class LaneStates:
         """Keeps the states (B, U) that the rows end in."""
         table = self.table
         joined = ops.stop_gradient(ops.concatenate([ops.cast(state, table.dtype) for state in states], axis=1))
-        backend = keras.backend.backend()
+        in_place = None if in_stateless_scope() else keras.backend.backend()
         # Where a variable can be changed in place, a batch costs its rows and not the whole table.
-        if backend == "torch":
+        if in_place == "torch":
             table.value.data.index_copy_(0, lanes[:, 1].long(), joined)
-        elif backend == "tensorflow" and not in_stateless_scope():
+        elif in_place == "tensorflow":
             table.value.scatter_nd_update(lanes[:, 1:], joined)
         else:
             table.assign(ops.scatter_update(table.value, lanes[:, 1:], joined))

@@ -10,7 +10,7 @@ import numpy as np
 from sostenuto.errors import ModelError, TargetError
 from sostenuto.models import checks, probe
 from sostenuto.models.targets import with_targets
-from sostenuto.models.weight_copies import settle
+from sostenuto.models.weight_copies import check_at_hand, settle
 from sostenuto.models.weights import class_weights
 from sostenuto.sequences import Batch, Sequences, SequenceStream
 
@@ -19,9 +19,11 @@ def ready(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
     """Sequences (or a stream) that fit the model, which is built if it was not.
 
     Raises:
-        DataError, ShapeError, TargetError, TokenError, ModelError: what does not fit.
+        DataError, ShapeError, TargetError, TokenError, ModelError: what does not fit; SO610, another training holds the
+            weights.
     """
     settle(model)
+    check_at_hand(model.inner.variables)
     if isinstance(x, SequenceStream):
         if y is not None or sample_weight is not None:
             raise TargetError(

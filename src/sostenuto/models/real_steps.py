@@ -114,7 +114,8 @@ def faster_as_rows(loss: Any) -> bool:
         return False
     loss = keras.losses.get(loss) if isinstance(loss, str) else loss
     if type(loss) is keras.losses.SparseCategoricalCrossentropy:
-        return loss._fn_kwargs.get("axis") == -1  # its public configuration leaves the axis out
+        # Its public configuration leaves the axis out.
+        return getattr(loss, "_fn_kwargs", {}).get("axis") == -1
     return loss is keras.losses.sparse_categorical_crossentropy
 
 

@@ -281,12 +281,11 @@ class SequenceModel(Verbs):
             self._loss_tracker.count_noted(ops.shape(x["lengths"])[0])
         else:
             self._loss_tracker.count_noted(ops.sum(ops.cast(counted, "int32")))
-        if not self._has_metrics:
-            pass  # eagerly, to prepare what nobody looks at costs a pass over all predictions
-        elif self.output_per == "step":
-            y, y_pred, sample_weight = steps_as_rows(counted, y, y_pred, sample_weight)
-        elif counted is not None:
-            y_pred = attach_mask(y_pred, counted)
+        if self._has_metrics:  # where nobody looks at it, torch would pass through all predictions all the same
+            if self.output_per == "step":
+                y, y_pred, sample_weight = steps_as_rows(counted, y, y_pred, sample_weight)
+            elif counted is not None:
+                y_pred = attach_mask(y_pred, counted)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def _counted(self, inputs: Any) -> Any:

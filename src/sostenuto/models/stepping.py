@@ -14,7 +14,7 @@ from sostenuto.kernels import Declined, masks
 from sostenuto.layers import BatchContext
 from sostenuto.models.carrying import FirstStates
 from sostenuto.models.native_program import NativeProgram, compile_program
-from sostenuto.models.weight_copies import held_by_training, settle
+from sostenuto.models.weight_copies import check_at_hand, settle
 
 
 class StepFunction:
@@ -98,15 +98,10 @@ class StepFunction:
         program = self.native()
         if program is not None:
             return self._natively(program, values, lengths, states)
-        self._check_weights()
+        check_at_hand(self._weights)
         batch = self._model.feed(values, lengths)
         outputs, after = self._run({**batch, "states": list(states)})
         return outputs, list(after)
-
-    def _check_weights(self) -> None:
-        for variable in self._weights:
-            if variable._value is None:
-                raise held_by_training(variable)
 
     def step_arrays(
         self, x: np.ndarray, states: list[np.ndarray], out: np.ndarray, new_states: list[np.ndarray]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import attrgetter, is_
 from typing import Any
 
@@ -24,12 +24,15 @@ def settle(model: Any) -> None:
         model.jax_state_sync()
 
 
-def held_by_training(variable: Any) -> ModelError:
-    """The error for a weight that the training of another model has taken away."""
-    return ModelError(
+def check_at_hand(variables: Iterable[Any]) -> None:
+    """Refuses weights that the training of another model has taken away (SO610)."""
+    taken = next((variable for variable in variables if variable._value is None), None)
+    if taken is None:
+        return
+    raise ModelError(
         "The weights of this model are with a training that is under way.",
         code="SO610",
-        where=f"weight {variable.path!r}",
+        where=f"weight {taken.path!r}",
         got="no value: on JAX, fit keeps the weights to itself between its steps",
         wanted="a weight that can be read",
         fix="call jax_state_sync() of the model that is being fitted first, or wait for the end of the epoch",
@@ -74,9 +77,8 @@ class WeightCopies:
     def read(self, variable: Any) -> np.ndarray:
         """The numbers of a variable."""
         backend = keras.backend.backend()
+        check_at_hand([variable])
         value = variable._value
-        if value is None:
-            raise held_by_training(variable)
         self._variables.append(variable)
         self._values.append(value)
         if backend == "torch":
