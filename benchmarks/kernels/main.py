@@ -1,7 +1,8 @@
 """Our kernels against every peer, in one interleaved run: times, ratios, shares of the machine's rate.
 
 Each framework lives in a process of its own with two threads, and stands still while another is measured: idle pools
-that spin would spoil a neighbour's figures. All contenders of a workload must agree on their answers first. Then come
+that spin would spoil a neighbour's figures. The processes are new for every workload, because what a process freed before
+changes the speed of a framework that takes fresh memory at each call (design/0014); ``--warm`` keeps them. All contenders of a workload must agree on their answers first. Then come
 rounds: every contender in turn, warmed up, calls of at least 20 ms in all; rounds that somebody else's work falls
 into are dropped. A ratio is best peer ÷ ours, of medians, so above 1 ours is faster. Linux only.
 
@@ -49,11 +50,12 @@ class Run:
         rounds: undisturbed samples for each contender.
         seconds: length of a burst.
         threads: threads of each framework, and processors in use.
+        warm: whether the processes stay from one workload to the next.
         notes: where progress goes.
     """
 
-    def __init__(self, folder: Path, rounds: int, seconds: float, threads: int, notes: Console) -> None:
-        self.rounds, self.seconds, self.threads = rounds, seconds, threads
+    def __init__(self, folder: Path, rounds: int, seconds: float, threads: int, warm: bool, notes: Console) -> None:
+        self.rounds, self.seconds, self.threads, self.warm = rounds, seconds, threads, warm
         self.processes = [Process(framework, folder, threads) for framework in FRAMEWORKS]
         self.rate = 0.0
         self._notes = notes
@@ -69,8 +71,8 @@ class Run:
         begun = time.perf_counter()
         with self._notes.status(f"{name}: preparing") as status:
             for process in self.processes:
-                # Again, where it crashed at the workload before. From this thread: a worker ends with the thread that
-                # started it.
+                # Where it runs no more: it was ended, or crashed at the workload before. From this thread, because a
+                # worker ends with the thread that started it.
                 process.start()
             with ThreadPoolExecutor(len(self.processes)) as pool:
                 prepared = list(pool.map(lambda process: _prepare(process, group, workload), self.processes))
@@ -89,7 +91,10 @@ class Run:
                 lambda turn: status.update(f"{name}: round {turn + 1}"),
             )
             for process in self.processes:
-                process.ask("end")
+                if self.warm:
+                    process.ask("end")
+                else:
+                    process.end()
         if group.kind == "product":
             self.rate = max(workload.useful("product") / one.seconds for one in contenders if one.seconds)
         row = report.row_of(group, workload, contenders, rounds, difference, self.rate)
@@ -130,7 +135,8 @@ def _versions() -> dict[str, str]:
 def _show(console: Console, results: dict[str, Any]) -> None:
     console.print(
         f"{results['machine']}, {results['threads']} threads each; large sgemm "
-        f"{results['sgemm'] / 1e9:.0f} GFLOP/s; medians of {results['rounds']} rounds; shapes are B, T, F, U.\n"
+        f"{results['sgemm'] / 1e9:.0f} GFLOP/s; medians of {results['rounds']} rounds; shapes are B, T, F, U; "
+        f"{'the same processes for all workloads' if results['warm'] else 'new processes for every workload'}.\n"
         + ", ".join(f"{package} {version}" for package, version in results["versions"].items())
         + "\n",
         highlight=False,
@@ -153,6 +159,7 @@ def main(
     rounds: int = typer.Option(9, min=1, help="Undisturbed rounds of each contender."),
     quick: bool = typer.Option(False, help="3 rounds of short bursts, without workload f."),
     threads: int = typer.Option(2, min=1, help="Threads of each framework."),
+    warm: bool = typer.Option(False, help="Processes stay from one workload to the next; nothing is kept without --out."),
     out: Path | None = typer.Option(None, help="Folder for results; benchmarks/results for a whole run."),  # noqa: B008
     redraw: bool = typer.Option(False, help="Runs nothing: tables and picture from kernels.json."),
 ) -> None:
@@ -172,13 +179,14 @@ def main(
     threads = min(threads, len(os.sched_getaffinity(0)))
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(Path(folder), rounds, 0.005 if quick else 0.02, threads, Console(stderr=True))
+        run = Run(Path(folder), rounds, 0.005 if quick else 0.02, threads, warm, Console(stderr=True))
         try:
             peak = run.group(PEAK)
             results: dict[str, Any] = {
                 "machine": _machine(),
                 "threads": threads,
                 "rounds": rounds,
+                "warm": warm,
                 "versions": _versions(),
                 "sgemm": run.rate,
                 "peak": peak,
@@ -194,7 +202,7 @@ def main(
                 process.end()
     results["minutes"] = (time.perf_counter() - begun) / 60
     console.print(f"{results['minutes']:.1f} minutes")
-    if out or not (only or quick or rounds < FEWEST):
+    if out or not (only or quick or warm or rounds < FEWEST):
         _keep(results, out or RESULTS)
 
 

@@ -35,6 +35,7 @@ def offers(kind: str, workload: Workload) -> Iterator[Offer]:
     yield Offer("Keras TensorFlow", "stock", lambda: _layer(problem, stock(*sizes), training, xla=False))
     yield Offer("Keras TensorFlow, XLA", "stock", lambda: _layer(problem, stock(*sizes), training, xla=True))
     yield Offer("layer, TensorFlow", "layer", lambda: _layer(problem, layer(*sizes), training, xla=False))
+    yield Offer("layer, TensorFlow, XLA", "layer", lambda: _layer(problem, layer(*sizes), training, xla=True))
     yield Offer("ours, TensorFlow", "ours", lambda: _ours(problem, training))
     if workload.lengths is not None:
         yield Offer("ours, TensorFlow, flat", "ours", lambda: _ours(problem, training, flat=True))
