@@ -20,7 +20,7 @@ help:
 	@echo "make native   build the native kernels again, where their sources changed"
 	@echo "make native-test  the C++ tests, plainly and under the sanitizers of addresses and undefined behaviour"
 	@echo "make bench    time and check against Keras's layers"
-	@echo "make docs     write the pages of all error codes into site/"
+	@echo "make docs     build the site: quick start, concepts, all codes, reference; open site/index.html"
 	@echo "make lint     ruff, mypy, import-linter"
 	@echo "make format   let ruff format the code"
 	@echo "make clean    remove what the targets made, but not .venv"
@@ -30,6 +30,7 @@ demo: $(DEMO) $(NATIVE)
 
 test: $(DEV) $(NATIVE)
 	@sh scripts/install_valkey.sh
+	@sh scripts/install_chromium.sh
 	$(PYTHON) scripts/run_tests.py
 
 native: $(DEV) $(NATIVE)

@@ -1,42 +1,100 @@
 """Sostenuto: recurrent networks on real sequences, with Keras 3 on TensorFlow, JAX or PyTorch."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
 from sostenuto._backend import choose_backend as _choose_backend
 
 _choose_backend()
 
-from sostenuto.errors import (  # noqa: E402
-    BackendError,
-    ColumnError,
-    ConflictError,
-    DataError,
-    DataFileError,
-    DataTypeError,
-    IdError,
-    ModelError,
-    SessionError,
-    ShapeError,
-    SostenutoError,
-    StateError,
-    StoreError,
-    TargetError,
-    TokenError,
-    UnknownIdError,
-)
-from sostenuto.layers import (  # noqa: E402
-    GRU,
-    LSTM,
-    RNN,
-    Bidirectional,
-    GRUCell,
-    LSTMCell,
-    SimpleRNN,
-    SimpleRNNCell,
-    StackedRNNCells,
-)
-from sostenuto.models import Predictions, SequenceModel, convert  # noqa: E402
-from sostenuto.sequences import Sequences, SequenceStream  # noqa: E402
-from sostenuto.sessions import Session  # noqa: E402
-from sostenuto.stores import MemoryStore, SQLiteStore, ValkeyStore  # noqa: E402
+if TYPE_CHECKING:
+    from sostenuto.errors import (
+        BackendError,
+        ColumnError,
+        ConflictError,
+        DataError,
+        DataFileError,
+        DataTypeError,
+        IdError,
+        ModelError,
+        SessionError,
+        ShapeError,
+        SostenutoError,
+        StateError,
+        StoreError,
+        TargetError,
+        TokenError,
+        UnknownIdError,
+    )
+    from sostenuto.explaining import Finding, Report, check, explain, trace, watch
+    from sostenuto.layers import (
+        GRU,
+        LSTM,
+        RNN,
+        Bidirectional,
+        GRUCell,
+        LSTMCell,
+        SimpleRNN,
+        SimpleRNNCell,
+        StackedRNNCells,
+    )
+    from sostenuto.models import Predictions, SequenceModel, convert
+    from sostenuto.sequences import Sequences, SequenceStream
+    from sostenuto.sessions import Session
+    from sostenuto.stores import MemoryStore, SQLiteStore, ValkeyStore
+
+# What is used is imported when it is used: commands that need no Keras start at once, and `sostenuto explain` leaves it to
+# the script which backend Keras works on (design/0015).
+_HOMES = {
+    "errors": (
+        "BackendError ColumnError ConflictError DataError DataFileError DataTypeError IdError ModelError SessionError "
+        "ShapeError SostenutoError StateError StoreError TargetError TokenError UnknownIdError"
+    ),
+    "explaining": "Finding Report check explain trace watch",
+    "layers": "GRU LSTM RNN Bidirectional GRUCell LSTMCell SimpleRNN SimpleRNNCell StackedRNNCells",
+    "models": "Predictions SequenceModel convert",
+    "sequences": "Sequences SequenceStream",
+    "sessions": "Session",
+    "stores": "MemoryStore SQLiteStore ValkeyStore",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        found = getattr(importlib.import_module(f"sostenuto.{_HOME[name]}"), name)
+    elif name in _HOMES or name in ("cells", "cli", "diagnosis", "kernels"):
+        found = importlib.import_module(f"sostenuto.{name}")
+    else:
+        raise AttributeError(f"module 'sostenuto' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext sostenuto``: every exception of the notebook is explained below its traceback."""
+    from sostenuto.explaining.notebook import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """``%unload_ext sostenuto``."""
+    from sostenuto.explaining.notebook import unload
+
+    unload(shell)
+
+
+# Our layers are known to keras.saving.load_model as soon as both packages are imported.
+wrapt.when_imported("keras")(lambda module: importlib.import_module("sostenuto.layers"))
 
 __version__ = "0.1.0"
 
@@ -51,12 +109,14 @@ __all__ = [
     "DataError",
     "DataFileError",
     "DataTypeError",
+    "Finding",
     "GRUCell",
     "IdError",
     "LSTMCell",
     "MemoryStore",
     "ModelError",
     "Predictions",
+    "Report",
     "SQLiteStore",
     "SequenceModel",
     "SequenceStream",
@@ -74,5 +134,9 @@ __all__ = [
     "TokenError",
     "UnknownIdError",
     "ValkeyStore",
+    "check",
     "convert",
+    "explain",
+    "trace",
+    "watch",
 ]

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from sostenuto.errors import BackendError
 
+# Set here, not by the user: ``leave_the_choice`` takes it back.
+_chosen: list[str] = []
+
 MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
 
@@ -40,11 +43,18 @@ def choose_backend() -> None:
             fix=f"set KERAS_BACKEND={installed[0]}" if installed else "pip install 'sostenuto[jax]'",
         )
     os.environ["KERAS_BACKEND"] = installed[0]
+    _chosen.append(installed[0])
     warnings.warn(
         f"Sostenuto uses the {installed[0]} backend of Keras, because {wanted} is not installed. "
         f"Set KERAS_BACKEND={installed[0]} to say so yourself.",
         stacklevel=3,
     )
+
+
+def leave_the_choice() -> None:
+    """Takes back what ``choose_backend`` chose, for a program of somebody else's that has not imported Keras yet."""
+    if _chosen and "keras" not in sys.modules and os.environ.get("KERAS_BACKEND") == _chosen.pop():
+        del os.environ["KERAS_BACKEND"]
 
 
 def _configured() -> str | None:

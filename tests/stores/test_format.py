@@ -1,4 +1,4 @@
-"""docs/store-format.md says what the code does."""
+"""docs/pages/store-format.md says what the code does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sostenuto.stores import Change, SQLiteStore, ValkeyStore
 from sostenuto.stores.arrays import CODES, MOST_AXES
 from sostenuto.stores.record import HEAD, Record, pack, unpack
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs" / "store-format.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).resolve().parents[2] / "docs" / "pages" / "store-format.md").read_text(encoding="utf-8")
 
 
 def block(language: str) -> str:

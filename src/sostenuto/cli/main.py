@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +10,7 @@ from typing import Annotated
 import typer
 
 from sostenuto.cli import live
-from sostenuto.cli.console import ERROR_STATUS, console, explained
-from sostenuto.diagnosis import PAGES, nearest, page
+from sostenuto.cli.console import console, explained
 
 # Keras looks at TensorFlow where it is installed, also with another backend; TensorFlow then talks on stderr.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -238,14 +236,28 @@ app.command(help=live.STREAM)(live.stream)
 app.add_typer(live.state)
 
 
-@app.command()
-def explain(code: Annotated[str, typer.Argument(metavar="CODE", help="For instance SO103.")]) -> None:
-    """Print the page of an error's code."""
-    try:
-        found = page(code)
-    except KeyError:
-        near = nearest(code, PAGES) or sorted(PAGES)
-        sys.stderr.write(f"There is no code {code!r}; near ones:\n")
-        sys.stderr.writelines(f"  {name}  {PAGES[name].title}\n" for name in near)
-        raise typer.Exit(ERROR_STATUS) from None
-    print(found)
+_EXPLAIN = """Say what went wrong in a script, or print the page of a code.
+
+  sostenuto explain train.py --epochs 3      runs the script, unchanged, as python would
+
+  sostenuto explain train.py --html why.html also writes a page with pictures
+
+  sostenuto explain train.py -- --html x     everything behind -- is the script's, --html too
+
+  sostenuto explain SO103                    what this code means, and what to do
+"""
+
+
+# What is no option of ours belongs to the script, and everything behind "--".
+@app.command(help=_EXPLAIN, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def explain(
+    context: typer.Context,
+    script: Annotated[str, typer.Argument(metavar="SCRIPT|CODE", help="A Python file, or a code: SO103.")],
+    json: Annotated[Path | None, typer.Option(help="File to write findings to, for tools.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Page to write, with pictures.")] = None,
+) -> None:
+    """Runs a script and explains it, or prints a page."""
+    from sostenuto.cli import explaining
+
+    with explained():
+        raise typer.Exit(explaining.explain(script, context.args, json, html, console()))

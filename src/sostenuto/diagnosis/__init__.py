@@ -1,6 +1,9 @@
-"""How a boundary explains itself: the wording of axes, shapes, paths and near names, and a page for every code."""
+"""How a boundary explains itself: the wording of axes, shapes, paths and near names; findings; the catalogue of all codes."""
 
-from sostenuto.diagnosis.pages import PAGES, Page, page
+# First, so that the function of the same name comes after it.
+import sostenuto.diagnosis.rules
+from sostenuto.diagnosis.catalogue import Rule, page, rules
+from sostenuto.diagnosis.finding import Finding, Report
 from sostenuto.diagnosis.wording import axes, count, nearest, shape_of, some
 
-__all__ = ["PAGES", "Page", "axes", "count", "nearest", "page", "shape_of", "some"]
+__all__ = ["Finding", "Report", "Rule", "axes", "count", "nearest", "page", "rules", "shape_of", "some"]

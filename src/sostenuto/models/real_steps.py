@@ -15,6 +15,7 @@ from keras import ops
 
 from sostenuto.kernels import masks
 from sostenuto.layers import attach_mask, attached_mask
+from sostenuto.models.class_losses import SparseCategoricalCrossentropy
 
 
 class RealStepsLoss(keras.metrics.Mean):
@@ -113,7 +114,7 @@ def faster_as_rows(loss: Any) -> bool:
     if keras.backend.backend() != "torch":
         return False
     loss = keras.losses.get(loss) if isinstance(loss, str) else loss
-    if type(loss) is keras.losses.SparseCategoricalCrossentropy:
+    if type(loss) in (keras.losses.SparseCategoricalCrossentropy, SparseCategoricalCrossentropy):
         # Its public configuration leaves the axis out.
         return getattr(loss, "_fn_kwargs", {}).get("axis") == -1
     return loss is keras.losses.sparse_categorical_crossentropy

@@ -16,6 +16,7 @@ from sostenuto.models import checks
 from sostenuto.models.carrying import Carried, FirstStates, LearnedStart, carried_states
 from sostenuto.models.lanes import LANES, LaneStates
 from sostenuto.models.preparing import ready
+from sostenuto.models.class_losses import faster_on_torch
 from sostenuto.models.real_steps import RealStepsLoss, faster_as_rows, real_steps_metrics, steps_as_rows
 from sostenuto.models.stepping import StepFunction
 from sostenuto.models.summary import summary
@@ -319,7 +320,7 @@ class SequenceModel(Verbs):
             jit_compile = False
         super().compile(
             optimizer,
-            loss=loss,
+            loss=faster_on_torch(loss),
             metrics=real_steps_metrics(metrics),
             weighted_metrics=real_steps_metrics(weighted_metrics),
             jit_compile=jit_compile,

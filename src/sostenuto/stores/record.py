@@ -1,4 +1,4 @@
-"""The bytes of a record: what a session keeps of a sequence between two calls. docs/store-format.md draws them.
+"""The bytes of a record: what a session keeps of a sequence between two calls. docs/pages/store-format.md draws them.
 
 Packing and unpacking go by layout: rows that have the same arrays of the same sizes are one matrix of bytes.
 """

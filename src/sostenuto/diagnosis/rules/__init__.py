@@ -1,0 +1,1 @@
+"""The rules, one file per family; ``sostenuto.diagnosis.catalogue`` collects them."""

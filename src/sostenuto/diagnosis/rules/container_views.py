@@ -1,0 +1,265 @@
+"""What rules about containers ask: what holds the data, what a model reads, and how the user's call is written anew."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sostenuto.diagnosis.arrays import rows_of
+from sostenuto.diagnosis.events import Failure, ModelCall
+from sostenuto.diagnosis.source import Place
+from sostenuto.diagnosis.views import first_layers, kinds
+from sostenuto.diagnosis.wording import axes
+
+# Arguments of fit by position.
+_POSITIONS = ("x", "y")
+
+# Items of a list that are looked at; more would make the diagnosis felt.
+_MOST = 20_000
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a model.
+
+    Attributes:
+        name: that Keras knows it by.
+        shape: with the batch axis, None for what is free.
+        tokens: whether an Embedding reads it.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    tokens: bool = False
+
+    def fits(self, shape: Sequence[int | None]) -> bool:
+        """Whether an array of this shape, the batch axis included, can be this input."""
+        return len(shape) == len(self.shape) and all(
+            one is None or other is None or one == other for one, other in zip(self.shape[1:], shape[1:], strict=True)
+        )
+
+    def fits_sample(self, shape: Sequence[int | None]) -> bool:
+        """Whether an array of this shape can be one sample of this input."""
+        return self.fits((None, *shape))
+
+
+def own_verb(failure: Failure) -> ModelCall | None:
+    """The fit, evaluate or predict that an exception came out of; None where it came from somewhere else."""
+    verb = failure.verb
+    if verb is None or not failure.places or verb.place is None:
+        return verb
+    lines = {(place.file, place.line) for place in failure.places}
+    return verb if (verb.place.file, verb.place.line) in lines else None
+
+
+def inputs_of(model: Any) -> list[Input]:
+    """The inputs of a model in their order; empty where Keras does not know them (yet)."""
+    # Keras raises where a model is not built, and knows nothing of a subclass.
+    try:
+        tensors = list(model.inputs or ())
+    except Exception:
+        return []
+    found = []
+    readers = first_layers(model)
+    for number, tensor in enumerate(tensors):
+        shape = getattr(tensor, "shape", None)
+        if shape is None:
+            return []
+        reader = readers[number] if len(readers) == len(tensors) else None
+        name = getattr(tensor, "name", "")
+        tokens = reader is not None and "Embedding" in kinds(reader)
+        found.append(Input(name if isinstance(name, str) else "", tuple(shape), tokens))
+    return found
+
+
+def is_array(value: Any) -> bool:
+    """Whether it is an array or tensor with a shape, of whatever library; not a list."""
+    shape = getattr(value, "shape", None)
+    return isinstance(shape, tuple | list) or (shape is not None and hasattr(shape, "__len__") and not callable(shape))
+
+
+def shape_in(value: Any) -> tuple[int | None, ...] | None:
+    """The shape of an array, tensor, or of nested lists as far as they are rectangular; None where it has none."""
+    if is_array(value):
+        # A ragged tensor, or a shape that is not known.
+        try:
+            return tuple(value.shape)
+        except Exception:
+            return None
+    if isinstance(value, list | tuple):
+        first = shape_in(value[0]) if value else None
+        if value and first is None and not isinstance(value[0], int | float | np.number):
+            return None
+        return (len(value), *(first or ()))
+    return None
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is one number, of Python or NumPy."""
+    return isinstance(value, int | float | np.number)
+
+
+def lengths_of(items: Any) -> list[int] | None:
+    """The length of every item, where all of them have one; of very many the first ones."""
+    found = []
+    for item in items[:_MOST] if isinstance(items, list | tuple) else list(items)[:_MOST]:
+        length = rows_of(item)
+        if not isinstance(length, int):
+            return None
+        found.append(length)
+    return found
+
+
+def count_words(numbers: Sequence[Any], most: int = 4) -> str:
+    """Words a few numbers, and the range of many.
+
+    Example:
+        >>> count_words([3, 5, 2])
+        '3, 5 and 2'
+        >>> count_words([3, 5, 2, 7, 9, 4])
+        '3, 5, 2, 7, ... (2 to 9)'
+    """
+    if len(numbers) <= most:
+        words = [str(one) for one in numbers]
+        return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    first = ", ".join(map(str, numbers[:most]))
+    return f"{first}, ... ({min(numbers)} to {max(numbers)})" if all(map(is_number, numbers)) else f"{first}, ..."
+
+
+def kind_words(items: Sequence[Any]) -> str:
+    """What the items of a list are, in one word: "arrays", "tensors", "lists"."""
+    first = items[0] if items else None
+    if isinstance(first, np.ndarray):
+        return "arrays"
+    if is_array(first):
+        return "tensors" if package_of(first) in ("torch", "tensorflow") else "arrays"
+    return "lists" if isinstance(first, list | tuple) else "values"
+
+
+def package_of(value: Any) -> str:
+    """The package that a value's class comes from: "numpy", "torch", ..."""
+    return type(value).__module__.partition(".")[0]
+
+
+def letters(rank: int, tokens: bool = False) -> str:
+    """The axes of a batch of this rank, by the letters of the legend; "" where they have no names."""
+    return {1: "B", 2: "BT" if tokens else "BF", 3: "BTF"}.get(rank, "")
+
+
+def batch_words(shape: Sequence[int | None], tokens: bool = False) -> str:
+    """Words the shape of a batch: "(batch 32, time 10, features 3)"."""
+    known = letters(len(shape), tokens)
+    return axes(shape, known) if known else str(tuple(shape))
+
+
+def sample_words(shape: Sequence[int | None], tokens: bool = False) -> str:
+    """Words the shape of one sample: "(time 10, features 3)"."""
+    known = letters(len(shape) + 1, tokens)[1:]
+    return axes(shape, known) if known else str(tuple(shape))
+
+
+def wanted_words(one: Input) -> str:
+    """Words the shape an input has: "(batch ?, time 10, features 3)"."""
+    return batch_words(one.shape, one.tokens)
+
+
+def module_name(place: Place | None, module: str, default: str) -> str:
+    """The user's name for a module: "np" for numpy.
+
+    Args:
+        place: somewhere in the program.
+        module: its own name.
+        default: where the program has none.
+    """
+    wanted = sys.modules.get(module)
+    for name, value in place.names.items() if place is not None and wanted is not None else ():
+        if value is wanted and not name.startswith("_"):
+            return name
+    return default
+
+
+def numpy_name(place: Place | None) -> str:
+    """The user's name for NumPy."""
+    return module_name(place, "numpy", "np")
+
+
+def pad_sequences_name(place: Place | None) -> str:
+    """How this program can write ``keras.utils.pad_sequences``."""
+    names = place.names if place is not None else {}
+    if callable(names.get("pad_sequences")):
+        return "pad_sequences"
+    for name in ("keras", "tf_keras"):
+        if hasattr(names.get(name), "utils"):
+            return f"{name}.utils.pad_sequences"
+    tensorflow = module_name(place, "tensorflow", "")
+    return f"{tensorflow}.keras.utils.pad_sequences" if tensorflow else "keras.utils.pad_sequences"
+
+
+def stack_name(place: Place | None, items: Sequence[Any], function: str = "stack") -> str:
+    """How this program can write ``np.stack`` (or ``concatenate``) for items of this kind."""
+    package = package_of(items[0]) if items else ""
+    if package == "torch":
+        return f"{module_name(place, 'torch', 'torch')}.{'cat' if function == 'concatenate' else function}"
+    if package == "tensorflow":
+        return f"{module_name(place, 'tensorflow', 'tf')}.{'concat' if function == 'concatenate' else function}"
+    return f"{numpy_name(place)}.{function}"
+
+
+def outer_call(verb: ModelCall) -> tuple[Place, ast.Call, bool] | None:
+    """The call as the user wrote it: where, the call, and whether it is the fit that evaluated for itself."""
+    for one, inside in ((verb, False), (verb.within, True)):
+        node = one.place.call(one.verb) if one is not None and one.place is not None else None
+        if one is not None and one.place is not None and node is not None:
+            return one.place, node, inside
+    return None
+
+
+def written(verb: ModelCall, name: str) -> str:
+    """The source of an argument of fit, evaluate or predict, its name where it cannot be read."""
+    if verb.place is None:
+        return name
+    return verb.place.argument(name, _POSITIONS.index(name) if name in _POSITIONS else None, verb.verb) or name
+
+
+def call_with(verb: ModelCall, without: tuple[str, ...] = (), **changes: str) -> str:
+    """The user's call of fit, evaluate or predict with some arguments written anew.
+
+    Args:
+        verb: the call.
+        without: keywords to leave out.
+        changes: source for arguments, by name.
+    """
+    found = outer_call(verb)
+    if found is None or found[2]:
+        return ", ".join(f"{name}={source}" for name, source in changes.items()) or f"{verb.name}(...)"
+    new = copy.deepcopy(found[1])
+    for number, name in enumerate(_POSITIONS):
+        if name in changes and number < len(new.args):
+            new.args[number] = ast.parse(changes.pop(name), mode="eval").body
+    positional = [name for name in _POSITIONS if name in changes and len(new.args) == _POSITIONS.index(name)]
+    for name in positional:
+        if all(one.arg != name for one in new.keywords):
+            new.args.append(ast.parse(changes.pop(name), mode="eval").body)
+    new.keywords = [one for one in new.keywords if one.arg not in without]
+    for one in new.keywords:
+        if one.arg in changes:
+            one.value = ast.parse(changes.pop(one.arg), mode="eval").body
+    new.keywords += [ast.keyword(name, ast.parse(source, mode="eval").body) for name, source in changes.items()]
+    return ast.unparse(ast.fix_missing_locations(new))
+
+
+def masks_padding(place: Place | None) -> bool:
+    """Whether the program has a Masking layer or mask_zero=True somewhere."""
+    tree = place.module() if place is not None else None
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.keyword) and node.arg == "mask_zero":
+            return not (isinstance(node.value, ast.Constant) and node.value.value is False)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "Masking":
+            return True
+    return False

@@ -1,0 +1,84 @@
+"""Puts functions of ours in front of public ones of a framework, and takes every one of them away again."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import warnings
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+Around = Callable[..., Any]
+
+_ABSENT = object()
+
+
+class Patches:
+    """Wrapped functions, until ``undo``."""
+
+    def __init__(self) -> None:
+        self._undo: list[tuple[Any, str, Any]] = []
+        self._later: list[Callable[[], Any]] = []
+
+    def method(self, owner: type, name: str, around: Around) -> None:
+        """Wraps a method of a class, also where the class inherits it.
+
+        Args:
+            owner: the class.
+            name: of the method. Nothing happens where there is none.
+            around: called as ``around(original, self, *args, **kwargs)``.
+        """
+        original = getattr(owner, name, None)
+        if original is None:
+            return
+
+        @functools.wraps(original)
+        def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return around(original, self, *args, **kwargs)
+
+        self._set(owner, name, wrapped)
+
+    def function(self, package: str, original: Callable[..., Any] | None, around: Around) -> None:
+        """Wraps a function under all names that the modules of its package have for it.
+
+        Args:
+            package: "keras" or "torch".
+            original: the function. Nothing happens with None.
+            around: called as ``around(original, *args, **kwargs)``.
+        """
+        if original is None:
+            return
+
+        @functools.wraps(original)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            return around(original, *args, **kwargs)
+
+        for module in list(sys.modules.values()):
+            if not isinstance(module, ModuleType) or not module.__name__.startswith(package):
+                continue
+            # vars, because looking up names of a lazy module would import what nobody asked for.
+            for name in [name for name, value in vars(module).items() if value is original]:
+                self._set(module, name, wrapped)
+
+    def later(self, call: Callable[[], Any]) -> None:
+        """Calls a function when all is undone."""
+        self._later.append(call)
+
+    def undo(self) -> None:
+        """Takes all wrappers away."""
+        while self._later:
+            self._later.pop()()
+        while self._undo:
+            owner, name, before = self._undo.pop()
+            if before is _ABSENT:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, before)
+
+    def _set(self, owner: Any, name: str, wrapped: Any) -> None:
+        before = vars(owner).get(name, _ABSENT)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            setattr(owner, name, wrapped)
+        self._undo.append((owner, name, before))

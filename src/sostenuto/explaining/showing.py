@@ -1,0 +1,40 @@
+"""A report on a terminal: colour where people look at it, plain text where a program reads it."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from sostenuto.diagnosis.finding import Finding, Report
+
+_COLOURS = {"got": "red", "wanted": "green", "fix": "bold cyan"}
+
+
+def show(report: Report, console: Console) -> None:
+    """Prints all findings.
+
+    Args:
+        report: what was found. Nothing is printed where it is empty.
+        console: where to.
+    """
+    if not report:
+        return
+    console.print()
+    silent = sum(one.kind == "silent" for one in report)
+    if silent:
+        kinds = f"{silent} silent" if silent < len(report) else f"{silent}, silent: nothing was raised"
+        console.print(Text(f"Sostenuto found {len(report)} ({kinds})" if silent < len(report) else f"Sostenuto found {kinds}"))
+    for finding in report:
+        console.print()
+        console.print(_text(finding), soft_wrap=True)
+
+
+def _text(finding: Finding) -> Text:
+    first, *rest = str(finding).splitlines()
+    text = Text(first, style="bold red" if finding.kind == "error" else "bold yellow")
+    name = ""
+    for line in rest:
+        name = line[2:10].strip() or name
+        text.append("\n" + line[:10], style="dim")
+        text.append(line[10:], style=_COLOURS.get(name, "dim" if name == "more" else ""))
+    return text
