@@ -3,8 +3,9 @@
     python benchmarks/explaining.py            some 5 minutes
     python benchmarks/explaining.py --quick    3 turns
 
-The programs train for some seconds: many small batches on a compiled backend, a loop of PyTorch's with a call per step, a
-masked model on padded words. The time is that of the whole process, imports too; a ratio is with ÷ without, of medians.
+The programs train for some seconds: many small batches on a compiled backend, a loop of PyTorch's with a call per
+step, a masked model on padded words. The time is that of the whole process, imports too; a ratio is with ÷ without, of
+medians.
 """
 
 from __future__ import annotations

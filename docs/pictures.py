@@ -94,7 +94,9 @@ def sequence() -> str:
 
 def batch() -> str:
     """The same sequences in a batch (B, T, F), with padding that nobody reads."""
-    picture = Picture(640, 180, "A batch: rows of different lengths in one rectangle; the padding at the ends is never read")
+    picture = Picture(
+        640, 180, "A batch: rows of different lengths in one rectangle; the padding at the ends is never read"
+    )
     rows = [("row 0", "a" * 9, 9), ("row 1", "b" * 4 + "." * 5, 4), ("row 2", "c" * 6 + "." * 3, 6)]
     for number, (name, steps, length) in enumerate(rows):
         y = 34 + number * 34
@@ -109,7 +111,9 @@ def batch() -> str:
 
 def state() -> str:
     """States that go by id, while the batch changes from call to call."""
-    picture = Picture(700, 230, "A table of states by id; two calls with different batches read and write their ids' rows only")
+    picture = Picture(
+        700, 230, "A table of states by id; two calls with different batches read and write their ids' rows only"
+    )
     picture.text(40, 22, "first call", "soft")
     picture.cells(40, 34, "a")
     picture.cells(40, 64, "b")
@@ -131,13 +135,17 @@ def state() -> str:
         picture.text(380, y + 17, "h, c", "soft")
     picture.arrow(150, 60, 218, 60)
     picture.arrow(482, 60, 548, 60)
-    picture.text(40, 212, "Another row, another order, another size of batch: each sequence goes on from its own state.", "soft")
+    picture.text(
+        40, 212, "Another row, another order, another size of batch: each sequence goes on from its own state.", "soft"
+    )
     return picture.svg()
 
 
 def chunk() -> str:
     """Truncated backpropagation: lanes of chunks, states carried over the cuts, gradients stopped there."""
-    picture = Picture(700, 190, "Chunks: long sequences in lanes; state is carried over each cut, the gradient stops there")
+    picture = Picture(
+        700, 190, "Chunks: long sequences in lanes; state is carried over each cut, the gradient stops there"
+    )
     size, width = 20, 20 + GAP
     rows = [("lane 0", "a" * 15 + "b" * 5), ("lane 1", "c" * 10 + "." * 0 + "c" * 10)]
     left = 90
@@ -154,8 +162,18 @@ def chunk() -> str:
         if piece:
             x = left + piece * 5 * width - GAP / 2
             picture.cut(x, 42, 120)
-    picture.text(left, 152, "The state crosses each cut (h →), the gradient does not. Where a sequence ends, the next one", "soft")
-    picture.text(left, 171, "takes its lane and begins at zero (h = 0). Shuffling shuffles sequences, never their chunks.", "soft")
+    picture.text(
+        left,
+        152,
+        "The state crosses each cut (h →), the gradient does not. Where a sequence ends, the next one",
+        "soft",
+    )
+    picture.text(
+        left,
+        171,
+        "takes its lane and begins at zero (h = 0). Shuffling shuffles sequences, never their chunks.",
+        "soft",
+    )
     return picture.svg()
 
 

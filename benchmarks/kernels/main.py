@@ -1,10 +1,11 @@
 """Our kernels against every peer, in one interleaved run: times, ratios, shares of the machine's rate.
 
 Each framework lives in a process of its own with two threads, and stands still while another is measured: idle pools
-that spin would spoil a neighbour's figures. The processes are new for every workload, because what a process freed before
-changes the speed of a framework that takes fresh memory at each call (design/0014); ``--warm`` keeps them. All contenders of a workload must agree on their answers first. Then come
-rounds: every contender in turn, warmed up, calls of at least 20 ms in all; rounds that somebody else's work falls
-into are dropped. A ratio is best peer ÷ ours, of medians, so above 1 ours is faster. Linux only.
+that spin would spoil a neighbour's figures. The processes are new for every workload, because what a process freed
+before changes the speed of a framework that takes fresh memory at each call (design/0014); ``--warm`` keeps them. All
+contenders of a workload must agree on their answers first. Then come rounds: every contender in turn, warmed up, calls
+of at least 20 ms in all; rounds that somebody else's work falls into are dropped. A ratio is best peer ÷ ours, of
+medians, so above 1 ours is faster. Linux only.
 
     python benchmarks/kernels/main.py                                    everything; results go to benchmarks/results/
     python benchmarks/kernels/main.py --only ragged-training,step        these groups; nothing is kept
@@ -159,7 +160,9 @@ def main(
     rounds: int = typer.Option(9, min=1, help="Undisturbed rounds of each contender."),
     quick: bool = typer.Option(False, help="3 rounds of short bursts, without workload f."),
     threads: int = typer.Option(2, min=1, help="Threads of each framework."),
-    warm: bool = typer.Option(False, help="Processes stay from one workload to the next; nothing is kept without --out."),
+    warm: bool = typer.Option(
+        False, help="Processes stay from one workload to the next; nothing is kept without --out."
+    ),
     out: Path | None = typer.Option(None, help="Folder for results; benchmarks/results for a whole run."),  # noqa: B008
     redraw: bool = typer.Option(False, help="Runs nothing: tables and picture from kernels.json."),
 ) -> None:

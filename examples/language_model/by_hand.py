@@ -52,7 +52,7 @@ def forward(words: torch.Tensor, weights: Tensors, states: Tensors) -> tuple[tor
 
 
 class CrossEntropy(torch.autograd.Function):
-    """The loss of a step is minus the logarithm of its word's share; its gradient is the shares, less 1 for that word."""
+    """The loss of a step: minus the logarithm of its word's share. Its gradient: the shares, 1 less for that word."""
 
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor, words: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ from sostenuto._backend import choose_backend as _choose_backend
 _choose_backend()
 
 if TYPE_CHECKING:
+    from sostenuto.diagnosis import Finding, Report
     from sostenuto.errors import (
         BackendError,
         ColumnError,
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
         TokenError,
         UnknownIdError,
     )
-    from sostenuto.explaining import Finding, Report, check, explain, trace, watch
+    from sostenuto.explaining.checking import check
+    from sostenuto.explaining.notebook import explain
+    from sostenuto.explaining.tracing import trace
+    from sostenuto.explaining.watching import watch
     from sostenuto.layers import (
         GRU,
         LSTM,
@@ -47,14 +51,18 @@ if TYPE_CHECKING:
     from sostenuto.sessions import Session
     from sostenuto.stores import MemoryStore, SQLiteStore, ValkeyStore
 
-# What is used is imported when it is used: commands that need no Keras start at once, and `sostenuto explain` leaves it to
-# the script which backend Keras works on (design/0015).
+# What is used is imported when it is used: commands that need no Keras start at once, and `sostenuto explain` leaves it
+# to the script which backend Keras works on (design/0015).
 _HOMES = {
     "errors": (
         "BackendError ColumnError ConflictError DataError DataFileError DataTypeError IdError ModelError SessionError "
         "ShapeError SostenutoError StateError StoreError TargetError TokenError UnknownIdError"
     ),
-    "explaining": "Finding Report check explain trace watch",
+    "diagnosis": "Finding Report",
+    "explaining.checking": "check",
+    "explaining.notebook": "explain",
+    "explaining.tracing": "trace",
+    "explaining.watching": "watch",
     "layers": "GRU LSTM RNN Bidirectional GRUCell LSTMCell SimpleRNN SimpleRNNCell StackedRNNCells",
     "models": "Predictions SequenceModel convert",
     "sequences": "Sequences SequenceStream",
@@ -67,7 +75,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         found = getattr(importlib.import_module(f"sostenuto.{_HOME[name]}"), name)
-    elif name in _HOMES or name in ("cells", "cli", "diagnosis", "kernels"):
+    elif name in _HOMES or name in ("cells", "cli", "explaining", "kernels"):
         found = importlib.import_module(f"sostenuto.{name}")
     else:
         raise AttributeError(f"module 'sostenuto' has no attribute {name!r}")
@@ -76,7 +84,8 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    # What tab completion offers: names of ours, not what this file imports.
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -16,6 +16,8 @@ if not CASES:
     pytest.skip("../shared/cases is not there: no open cases to run", allow_module_level=True)
 
 TRUTH = {path.name: json.loads((path / "case.json").read_text()) for path in CASES}
+# Keras 3 cannot train a stateful layer on torch at all (SO346): here the right program fails too, by itself.
+FAILS = {("36-batch-input-shape-argument", "torch"): ["SO346"]}
 HERE = [path for path in CASES if keras.backend.backend() in TRUTH[path.name]["backend"]]
 
 
@@ -53,5 +55,9 @@ def test_the_mistake_is_explained(folder):
 @pytest.mark.parametrize("folder", HERE, ids=lambda path: path.name)
 def test_the_right_program_is_left_alone(folder):
     report, _, errors = run(folder / "good.py")
+    fails = FAILS.get((folder.name, keras.backend.backend()), [])
+    if fails:
+        assert report.codes == fails
+        return
     assert report.exit == 0, errors
     assert said(report) == ""

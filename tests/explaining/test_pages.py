@@ -39,7 +39,8 @@ const box = document.documentElement, bad = document.querySelector('.layer.bad')
 const found = {overflow: box.scrollWidth - box.clientWidth,
   cards: document.querySelectorAll('.card').length, layers: document.querySelectorAll('.layer').length,
   bad: bad ? getComputedStyle(bad).borderTopColor : '', rects: document.querySelectorAll('.raster rect').length,
-  seen: [...document.querySelectorAll('.layer, .card, .raster svg')].every(one => one.getBoundingClientRect().width > 100)};
+  seen: [...document.querySelectorAll('.layer, .card, .raster svg')]
+    .every(one => one.getBoundingClientRect().width > 100)};
 document.body.insertAdjacentHTML('beforeend', '<pre id="measured">' + JSON.stringify(found) + '</pre>');
 </script>"""
 
@@ -96,7 +97,12 @@ def test_words_of_the_user_stay_words(tmp_path):
 
 
 def test_a_trace_of_masked_rows(tmp_path):
-    layers = [keras.Input((6,)), keras.layers.Embedding(9, 3, mask_zero=True), keras.layers.GRU(3), keras.layers.Dense(1)]
+    layers = [
+        keras.Input((6,)),
+        keras.layers.Embedding(9, 3, mask_zero=True),
+        keras.layers.GRU(3),
+        keras.layers.Dense(1),
+    ]
     flow = so.trace(keras.Sequential(layers), np.array([[1, 2, 3, 0, 0, 0], [4, 5, 6, 7, 8, 1]]))
     flow.save(tmp_path / "trace.html")
     text = (tmp_path / "trace.html").read_text()

@@ -35,7 +35,9 @@ def test_weights_and_masks_count_as_ever():
     ours = SparseCategoricalCrossentropy(from_logits=True)
     stock = losses.SparseCategoricalCrossentropy(from_logits=True)
     np.testing.assert_allclose(
-        float(ours(CLASSES, LOGITS, sample_weight=WEIGHTS)), float(stock(CLASSES, LOGITS, sample_weight=WEIGHTS)), rtol=1e-6
+        float(ours(CLASSES, LOGITS, sample_weight=WEIGHTS)),
+        float(stock(CLASSES, LOGITS, sample_weight=WEIGHTS)),
+        rtol=1e-6,
     )
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from sostenuto._backend import leave_the_choice
 from sostenuto.cli.console import ERROR_STATUS
-from sostenuto.diagnosis import Report, nearest, page, rules
+from sostenuto.diagnosis import nearest, page, rules
 from sostenuto.errors import DataFileError, ModelError
 
 _CODE = re.compile(r"so\d+", re.IGNORECASE)

@@ -104,7 +104,7 @@ def padding_in(array: np.ndarray, value: float | None = None) -> Padding | None:
             lengths = filled.shape[1] - runs
             if not len(padded) or len(np.unique(lengths)) < 2:
                 continue
-            # Where the value turns up between real steps, a run at the end may be chance, and the value may mean something.
+            # Where the value turns up between real steps, a run at the end may be chance, and the value mean something.
             inside = (filled.sum() - runs.sum()) / max(lengths.sum(), 1)
             if inside > 0.2 or (inside and runs[padded].mean() < 1.5 / (1 - inside)):
                 continue

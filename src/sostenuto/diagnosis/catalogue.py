@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +151,7 @@ def rules() -> dict[str, Rule]:
 
 
 @functools.cache
-def rules_for(kind: type[Event]) -> tuple[Rule, ...]:
+def rules_for(kind: Hashable) -> tuple[Rule, ...]:
     """The rules that look at a kind of event."""
     return tuple(one for one in rules().values() if any(kind is looked_at for looked_at, _ in one.looks))
 

@@ -77,8 +77,9 @@ class Seen:
         from sostenuto.diagnosis.catalogue import rules_for
 
         self._remember(event)
-        found = []
-        for rule in rules_for(type(event)):
+        found: list[Finding] = []
+        kind: Any = type(event)
+        for rule in rules_for(kind):
             try:
                 found += rule.findings(event, self)
             # A rule is code of ours that meets anything at all; the user's program must not notice.

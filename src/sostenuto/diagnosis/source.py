@@ -58,7 +58,7 @@ class Place:
         line: of the expression's beginning, from 1.
         function: name of the function, "<module>" outside of all.
         names: the variables there, locals before globals; looked at, never kept longer than the diagnosis.
-        span: (line, column, end line, end column) of the expression under way, columns in bytes as ast has them; or None.
+        span: (line, column, end line, end column) of the expression under way, columns in bytes as in ast; or None.
     """
 
     file: str
@@ -115,9 +115,10 @@ class Place:
         tree = _tree(self.file, _text(self.file))
         found: ast.stmt | None = None
         for node in ast.walk(tree) if tree is not None else ():
-            inside = isinstance(node, ast.stmt) and node.lineno <= self.line <= (node.end_lineno or node.lineno)
-            if inside and (found is None or node.lineno >= found.lineno):
-                found = node  # type: ignore[assignment]
+            if not isinstance(node, ast.stmt) or not node.lineno <= self.line <= (node.end_lineno or node.lineno):
+                continue
+            if found is None or node.lineno >= found.lineno:
+                found = node
         return found
 
     def calls(self) -> Iterator[ast.Call]:

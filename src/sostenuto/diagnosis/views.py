@@ -1,4 +1,4 @@
-"""What rules ask of layers and models of Keras, which they never import: names, kinds, order, where masks begin and end."""
+"""What rules ask of layers and models of Keras, which they never import: names, kinds, order, where masks begin."""
 
 from __future__ import annotations
 

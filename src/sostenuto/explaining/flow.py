@@ -53,7 +53,7 @@ class Flow:
 
     def saw(self, event: Event) -> None:
         """Takes an event in."""
-        if isinstance(event, LayerCall) and event.outer is None or (
+        if (isinstance(event, LayerCall) and event.outer is None) or (
             isinstance(event, LayerCall) and event.outer is not None and is_model(event.outer.layer)
         ):
             self._passed(event)
@@ -76,7 +76,11 @@ class Flow:
             return
         self._layers.add(id(layer))
         rank = len(shape)
-        default = "BT"[:rank] if "Embedding" in kinds(layer) else {1: "B", 2: "BF", 3: "BTF"}.get(rank, "B" + "?" * (rank - 1))
+        default = (
+            "BT"[:rank]
+            if "Embedding" in kinds(layer)
+            else {1: "B", 2: "BF", 3: "BTF"}.get(rank, "B" + "?" * (rank - 1))
+        )
         letters = self._known.get(id(call.inputs), default)
         after = tuple(axes_after(layer, letters, one) for one in outputs)
         for one, axes in zip(outputs, after, strict=True):
@@ -116,9 +120,7 @@ def _raster(call: ModelCall) -> Raster | None:
         cells[array == value if array.ndim == 2 else (array == value).all(axis=-1)] = MASKED
     names = call.place.names_of(data) if call.place else []
     batch = call.options.get("batch_size") or 32
-    return Raster(
-        cells[:ROWS, :STEPS], batch, bool(stateful_layers(call.model)), names[0] if names else "x"
-    )
+    return Raster(cells[:ROWS, :STEPS], batch, bool(stateful_layers(call.model)), names[0] if names else "x")
 
 
 def _first_kinds(model: Any) -> set[str]:

@@ -1,7 +1,8 @@
-"""Pages that need no other file: what was found, the layers with named axes between them, the batch as rows and steps."""
+"""Pages that need no other file: what was found, layers with named axes between them, the batch as rows and steps."""
 
 from __future__ import annotations
 
+import itertools
 import os
 from html import escape
 from pathlib import Path
@@ -32,7 +33,8 @@ h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 18px; margin: 34px 0 12
 .card.silent { border-left-color: var(--padded); } .card h3 { margin: 0 0 4px; font-size: 18px; }
 .where { font: 14px/1.5 ui-monospace, Menlo, Consolas, monospace; color: var(--soft); overflow-wrap: anywhere; }
 .sides { display: grid; grid-template-columns: 1fr 1fr; gap: 14px; margin: 14px 0; }
-.side { background: var(--code); border-radius: 6px; padding: 10px 14px; white-space: pre-wrap; overflow-wrap: anywhere; }
+.side { background: var(--code); border-radius: 6px; padding: 10px 14px; white-space: pre-wrap;
+  overflow-wrap: anywhere; }
 .side b { display: block; font-size: 13px; } .got b { color: var(--bad); } .wanted b { color: var(--good); }
 .cause { margin: 0 0 12px; } .unsure { color: var(--soft); }
 pre { background: var(--code); border-radius: 6px; padding: 12px 14px; margin: 0; overflow-x: auto;
@@ -49,7 +51,8 @@ details { margin-top: 12px; color: var(--soft); } summary { cursor: pointer; } d
 .fixed { margin: 6px 0 6px 48px; } .fixed b { color: var(--good); font-size: 13px; }
 .raster { flex: 1 1 420px; min-width: 300px; } .raster svg { width: 100%; height: auto; display: block; }
 .legend { display: flex; gap: 18px; flex-wrap: wrap; font-size: 14px; color: var(--soft); margin-top: 8px; }
-.legend i { display: inline-block; width: 13px; height: 13px; border-radius: 3px; margin-right: 6px; vertical-align: -2px; }
+.legend i { display: inline-block; width: 13px; height: 13px; border-radius: 3px; margin-right: 6px;
+  vertical-align: -2px; }
 @media (max-width: 640px) { .sides { grid-template-columns: 1fr; } }
 """
 
@@ -108,9 +111,11 @@ def _lead(report: Report) -> str:
         return "Nothing was found that looks wrong."
     errors = sum(one.kind == "error" for one in report)
     silent = len(report) - errors
-    parts = []
+    parts: list[str] = []
     if errors:
-        parts.append("It stopped with an error, and this is why." if errors == 1 else f"{errors} readings of its error.")
+        parts.append(
+            "It stopped with an error, and this is why." if errors == 1 else f"{errors} readings of its error."
+        )
     if silent:
         parts.append(f"It ran, and {silent} thing{'s' * (silent > 1)} went wrong without a word.")
     return " ".join(parts)
@@ -139,7 +144,7 @@ def _card(finding: Finding) -> str:
 
 def _column(passages: Any, report: Report, broken: str) -> str:
     names = {name: one for one in report for name in one.boundary[-1:]}
-    parts = []
+    parts: list[str] = []
     last = ""
     for passage in passages:
         finding = names.get(passage.layer)
@@ -182,7 +187,7 @@ def _raster(raster: Raster | None) -> str:
     width, left, top = 640.0, 34.0, 20.0
     cell = min(18.0, (width - left) / max(steps, 1))
     height = min(cell, 14.0)
-    parts = []
+    parts: list[str] = []
     for row in range(rows):
         # A gap between batches; in a stateful one the state of a row goes on below it.
         y = top + row * height + (row // raster.batch) * 6
@@ -203,7 +208,9 @@ def _raster(raster: Raster | None) -> str:
         for kind in (REAL, PADDED, MASKED)
         if (raster.cells == kind).any()
     )
-    states = "<span>0 state begins at zero</span>" + "<span>→ state carried from the batch before</span>" * raster.stateful
+    states = (
+        "<span>0 state begins at zero</span>" + "<span>→ state carried from the batch before</span>" * raster.stateful
+    )
     return (
         f'<div class="raster"><svg viewBox="0 0 {left + steps * cell:.0f} {full:.0f}" role="img" '
         f'style="max-width:{left + steps * cell:.0f}px">'
@@ -216,4 +223,4 @@ def _raster(raster: Raster | None) -> str:
 def _runs(row: np.ndarray) -> list[tuple[int, int, int]]:
     # (first step, step behind the last, kind)
     edges = [0, *(np.flatnonzero(np.diff(row)) + 1).tolist(), len(row)]
-    return [(begin, end, int(row[begin])) for begin, end in zip(edges[:-1], edges[1:], strict=True) if end > begin]
+    return [(begin, end, int(row[begin])) for begin, end in itertools.pairwise(edges) if end > begin]

@@ -22,7 +22,7 @@ def looked_at(model: Any, x: Any, y: Any, options: Mapping[str, Any], flow: Flow
         options: other arguments of ``fit``.
         flow: what was seen while it ran.
     """
-    lines = {"inputs": _inputs(x)}
+    lines: dict[str, Any] = {"inputs": _inputs(x)}
     if (lengths := _lengths(x)) is not None and len(lengths):
         lines["lengths"] = f"{lengths.min()} to {lengths.max()} steps, {count(len(lengths), 'sequence')}"
     if recurrent_layers(model):
@@ -74,7 +74,11 @@ def _output(model: Any) -> str | None:
         shape = model.output_shape
     except Exception:
         return None
-    if not isinstance(shape, tuple) or len(shape) not in (2, 3) or not all(isinstance(one, int | None) for one in shape):
+    if (
+        not isinstance(shape, tuple)
+        or len(shape) not in (2, 3)
+        or not all(isinstance(one, int | None) for one in shape)
+    ):
         return None
     last = next((layer for layer in reversed(list(layers_of(model)))), None)
     words = axes(shape, "BU" if len(shape) == 2 else "BTU")

@@ -50,7 +50,9 @@ def load(shell: Any) -> None:
     watch = _shells[id(shell)] = Watch()
     watch.start()
 
-    def explained(shell: Any, kind: type[BaseException], error: BaseException, traceback: Any, tb_offset: Any = None) -> None:
+    def explained(
+        shell: Any, kind: type[BaseException], error: BaseException, traceback: Any, tb_offset: Any = None
+    ) -> None:
         shell.showtraceback((kind, error, traceback), tb_offset=tb_offset)
         found = explain(error)
         if found:

@@ -75,5 +75,3 @@ def worded(shapes: Sequence[tuple[int | None, ...]], axes: Sequence[str]) -> str
         else:
             short.append(word)
     return ", ".join(short)
-
-

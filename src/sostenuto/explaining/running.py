@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from sostenuto.diagnosis.finding import Report
 from sostenuto.diagnosis.source import is_users
@@ -31,11 +30,10 @@ def run_script(script: str | os.PathLike[str], arguments: Sequence[str] = ()) ->
 
     Raises:
         OSError: the file can't be read.
-        SyntaxError: it is no Python; nothing was run.
     """
     path = Path(script)
     with io.open_code(str(path)) as file:
-        code = compile(file.read(), str(path), "exec")
+        text = file.read()
     module = ModuleType("__main__")
     module.__file__ = str(path)
     module.__dict__["__builtins__"] = __builtins__
@@ -47,7 +45,7 @@ def run_script(script: str | os.PathLike[str], arguments: Sequence[str] = ()) ->
     watch.start()
     status = 0
     try:
-        status = _run(code, module, watch)
+        status = _run(text, module, watch)
     finally:
         watch.stop()
         sys.argv, sys.path[:], sys.modules["__main__"] = before
@@ -55,7 +53,12 @@ def run_script(script: str | os.PathLike[str], arguments: Sequence[str] = ()) ->
     return watch.seen.report(status, watch.flow)
 
 
-def _run(code: Any, module: ModuleType, watch: Watch) -> int:
+def _run(text: bytes, module: ModuleType, watch: Watch) -> int:
+    try:
+        code = compile(text, str(module.__file__), "exec")
+    except (SyntaxError, ValueError) as error:
+        sys.stderr.write("".join(traceback.format_exception_only(error)))
+        return 1
     try:
         exec(code, module.__dict__)
     except SystemExit as end:

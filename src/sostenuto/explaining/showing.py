@@ -23,7 +23,9 @@ def show(report: Report, console: Console) -> None:
     silent = sum(one.kind == "silent" for one in report)
     if silent:
         kinds = f"{silent} silent" if silent < len(report) else f"{silent}, silent: nothing was raised"
-        console.print(Text(f"Sostenuto found {len(report)} ({kinds})" if silent < len(report) else f"Sostenuto found {kinds}"))
+        console.print(
+            Text(f"Sostenuto found {len(report)} ({kinds})" if silent < len(report) else f"Sostenuto found {kinds}")
+        )
     for finding in report:
         console.print()
         console.print(_text(finding), soft_wrap=True)

@@ -178,7 +178,7 @@ class _Recorder:
         if is_recurrent(layer) and self.real is None and reads and len(reads[0].shape) >= 3:
             mask = _numpy(came)
             self.real = mask if mask is not None else np.ones(tuple(reads[0].shape)[:2], bool)
-        where = [name for name in self._inside[1:]]
+        where = list(self._inside[1:])
         self.passages.append(
             Passage(
                 " / ".join([*where, title(layer)]),

@@ -15,7 +15,7 @@ from sostenuto.diagnosis.finding import Finding, Report
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import places_of
 from sostenuto.errors import SostenutoError
-from sostenuto.explaining import keras_entries, torch_entries
+from sostenuto.explaining import keras_entries, rebuilt, torch_entries
 from sostenuto.explaining.flow import Flow
 from sostenuto.explaining.patches import Patches
 
@@ -155,12 +155,14 @@ class Watch:
             frame = step.tb_frame
             frames.append((frame.f_code.co_filename, frame.f_code.co_name, frame.f_locals))
             step = step.tb_next
-        if self.failing:
-            self.flow.failed(self.failing[0])
+        calls, place = list(self.failing), places[-1] if places else None
         verb = self.failing_verbs[0] if self.failing_verbs else None
-        self.seen.consider(
-            Failure(places[-1] if places else None, error, places, tuple(self.failing), verb, frames)
-        )
+        if not calls and not self.seen.histories:
+            verb = rebuilt.verb_of(places)
+            calls = rebuilt.calls_of(error.__traceback__, place, verb, str(error))
+        if calls:
+            self.flow.failed(calls[0])
+        self.seen.consider(Failure(place, error, places, tuple(calls), verb, frames))
         return self.seen.findings[before:]
 
     def ended(self, names: Mapping[str, Any]) -> None:

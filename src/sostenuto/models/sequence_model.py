@@ -14,9 +14,9 @@ from sostenuto.kernels import masks
 from sostenuto.layers import BatchContext, attach_mask, batch_context
 from sostenuto.models import checks
 from sostenuto.models.carrying import Carried, FirstStates, LearnedStart, carried_states
+from sostenuto.models.class_losses import faster_on_torch
 from sostenuto.models.lanes import LANES, LaneStates
 from sostenuto.models.preparing import ready
-from sostenuto.models.class_losses import faster_on_torch
 from sostenuto.models.real_steps import RealStepsLoss, faster_as_rows, real_steps_metrics, steps_as_rows
 from sostenuto.models.stepping import StepFunction
 from sostenuto.models.summary import summary

@@ -75,8 +75,9 @@ SO106 = rule(
     "so.SequenceModel(model) take any batch size.",
     example="""
 import keras, numpy as np, sostenuto as so
-model = keras.Sequential([keras.Input((5, 3), batch_size=4), so.LSTM(4, stateful=True)])
-model.predict(np.ones((2, 5, 3), "float32"), verbose=0)
+steps = keras.Input((5, 3), batch_size=4)
+model = keras.Model(steps, so.LSTM(4, stateful=True)(steps))
+model(np.ones((2, 5, 3), "float32"))
 """,
 )
 

@@ -89,7 +89,7 @@ def samples_in_input(failure: Failure, seen: Seen) -> Evidence | None:
     if None in shape:
         return None
     # Data of exactly this shape proves it: its first axis counts samples.
-    names = [name for name, value in _arrays(failure.place) if tuple(value.shape) == shape]
+    names = [name for name, value in arrays_at(failure.place) if tuple(value.shape) == shape]
     samples = f"{shape[0]}, the number of samples of {names[0]}," if names else f"{shape[0]}"
     return Evidence(
         title=f"{title(call.layer)} reads three axes, and the Input's shape has the batch axis in it.",
@@ -103,10 +103,15 @@ def samples_in_input(failure: Failure, seen: Seen) -> Evidence | None:
     )
 
 
-def _arrays(place: Place | None) -> list[tuple[str, Any]]:
+def arrays_at(place: Place | None) -> list[tuple[str, Any]]:
+    """The variables at a place that hold arrays or tensors, with their names."""
     if place is None:
         return []
-    return [(name, value) for name, value in place.names.items() if hasattr(value, "shape") and hasattr(value, "dtype")]
+    return [
+        (name, value)
+        for name, value in place.names.items()
+        if hasattr(value, "dtype") and isinstance(getattr(value, "shape", None), tuple)
+    ]
 
 
 def _made_by(tensor: Any) -> Any:

@@ -23,7 +23,8 @@ SO602 = rule(
     "honours mask=; or move it behind the layer that reduces time.",
     example="""
 import keras, numpy as np, sostenuto as so
-model = so.SequenceModel([keras.layers.Conv1D(4, 3, padding="same"), so.LSTM(4)])
+layers = [so.LSTM(3, return_sequences=True), keras.layers.Conv1D(4, 3, padding="same"), so.LSTM(4)]
+model = so.SequenceModel(layers)
 model.predict([np.ones((5, 3)), np.ones((4, 3))])
 """,
 )
@@ -84,8 +85,7 @@ SO607 = rule(
     "fit(chunk=...) and sessions run a sequence piece by piece and carry the states of recurrent layers from one to "
     "the next. A layer that reads backwards needs what is yet to come; a convolution, an attention or a pooling over "
     "time would have to remember the steps before the cut.",
-    "Run sequences whole, or use recurrent layers that read forwards, with layers that work step by step between "
-    "them.",
+    "Run sequences whole, or use recurrent layers that read forwards, with layers that work step by step between them.",
     example="""
 import keras, numpy as np, sostenuto as so
 model = so.SequenceModel([so.Bidirectional(so.LSTM(4))])

@@ -73,22 +73,24 @@ SO353 = rule(
     """Reset all of them: for layer in model.layers: if getattr(layer, "stateful", False): layer.reset_state().""",
     example="""
 import numpy as np, keras
-x = np.random.default_rng(0).random((2, 5, 3)).astype("float32")
+x = np.random.default_rng(0).random((2, 4, 3)).astype("float32")
 below = keras.layers.LSTM(4, stateful=True, return_sequences=True)
 above = keras.layers.LSTM(4, stateful=True)
-model = keras.Sequential([keras.Input(batch_shape=(2, 5, 3)), below, above])
+model = keras.Sequential([keras.Input(batch_shape=(2, 2, 3)), below, above])
 for number in range(3):
-    model(x + number)
+    model(x[:, :2] + number)
+    model(x[:, 2:] + number)
     below.reset_state()
 """,
     repaired="""
 import numpy as np, keras
-x = np.random.default_rng(0).random((2, 5, 3)).astype("float32")
+x = np.random.default_rng(0).random((2, 4, 3)).astype("float32")
 below = keras.layers.LSTM(4, stateful=True, return_sequences=True)
 above = keras.layers.LSTM(4, stateful=True)
-model = keras.Sequential([keras.Input(batch_shape=(2, 5, 3)), below, above])
+model = keras.Sequential([keras.Input(batch_shape=(2, 2, 3)), below, above])
 for number in range(3):
-    model(x + number)
+    model(x[:, :2] + number)
+    model(x[:, 2:] + number)
     below.reset_state()
     above.reset_state()
 """,

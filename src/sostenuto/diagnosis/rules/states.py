@@ -74,8 +74,7 @@ model.session().step({0.5: np.ones(3)})
 SO312 = rule(
     "SO312",
     "An id comes twice in one call",
-    "The steps of an id follow one another. Two entries for one id in the same call do not say which of them is "
-    "first.",
+    "The steps of an id follow one another. Two entries for one id in the same call do not say which of them is first.",
     "Join its steps into one array (T, features), or make two calls.",
     example="""
 import keras, numpy as np, sostenuto as so

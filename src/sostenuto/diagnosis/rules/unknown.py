@@ -1,6 +1,8 @@
-"""What can be said where no rule knows the mistake: the shapes at the place that failed, and what is missing to say more."""
+"""What can be said where no rule knows the mistake: shapes where it failed, and what would have to be known."""
 
 from __future__ import annotations
+
+import re
 
 from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import Failure, LayerCall
@@ -8,12 +10,15 @@ from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.views import title
 from sostenuto.diagnosis.wording import shape_of
 
+# Three numbers or more in brackets, of which one has a fraction: shapes have none.
+_NUMBERS = re.compile(r"[\[(][\s\[(]*(?=[^\])]*\d\.)[-+\d.,\seEnaif\[\]()]{8,}")
+
 # A failure that no other rule knows is given to this one by Seen.
 SO001 = rule(
     "SO001",
     "A layer failed, and the cause is not one of those Sostenuto knows",
-    """The exception came out of a layer, a model or a product of a framework, and no rule recognised it. What is certain
-    is said: the layer, its input, its weights. The rest is for your eyes.""",
+    """The exception came out of a layer, a model or a product of a framework, and no rule recognised it. What is
+    certain is said: the layer, its input, its weights. The rest is for your eyes.""",
     """Compare the axes that are listed. so.trace(model, x) shows how a batch flows through all layers.""",
     needs="a failure that no rule knows",
 )
@@ -37,7 +42,9 @@ def what_is_known(failure: Failure, seen: Seen) -> Evidence | None:
         )
     if failure.verb is not None:
         given = ", ".join(
-            f"{name} {shape_of(value)}" for name, value in (("x", failure.verb.x), ("y", failure.verb.y)) if value is not None
+            f"{name} {shape_of(value)}"
+            for name, value in (("x", failure.verb.x), ("y", failure.verb.y))
+            if value is not None
         )
         return Evidence(
             title=f"{failure.verb.name} failed, and the cause is not one that Sostenuto knows.",
@@ -51,5 +58,6 @@ def what_is_known(failure: Failure, seen: Seen) -> Evidence | None:
 
 
 def _first_line(failure: Failure) -> str:
-    text = str(failure.error).strip()
+    # Keras quotes data in some of its messages; numbers of people's data belong in no report.
+    text = _NUMBERS.sub("[...]", str(failure.error).strip())
     return f"{type(failure.error).__name__}" + (f": {text.splitlines()[0][:200]}" if text else "")

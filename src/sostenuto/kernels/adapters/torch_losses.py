@@ -11,8 +11,8 @@ from torch.autograd.function import once_differentiable
 def cross_entropy(logits: Any, classes: Any) -> Any | None:
     """The cross-entropy of each row, as ``torch.nn.functional.cross_entropy(..., reduction="none")`` has it.
 
-    For 10,000 classes that one takes as long as the layer's products: its backward pass fills, reads and writes arrays of the
-    logits' size seven times, this one three times.
+    For 10,000 classes that one takes as long as the layer's products: its backward pass fills, reads and writes arrays
+    of the logits' size seven times, this one three times.
 
     Args:
         logits: (B, V), on a CPU.

@@ -1,0 +1,87 @@
+"""What happened before anybody watched: calls rebuilt from a traceback, its message and the source."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from sostenuto.diagnosis.events import LayerCall, ModelCall, TorchCall
+from sostenuto.diagnosis.source import Place, called, is_users
+from sostenuto.diagnosis.views import is_keras, is_model, layers_of
+from sostenuto.explaining.keras_entries import VERBS
+
+# Positional arguments of fit and its siblings, as far as they are the same in all.
+_POSITIONS = ("x", "y")
+
+_LAYER = re.compile(r"of layer '([^']+)'|calling (?:\w+)\.call\(\)")
+_SHAPE = re.compile(r"(?:shape received|found shape=)[^(]*\(([\d, None]*)\)")
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """Something of which only the shape is known."""
+
+    shape: tuple[int | None, ...]
+    dtype: str = ""
+
+
+def verb_of(places: Sequence[Place]) -> ModelCall | None:
+    """The call of fit, evaluate or predict at the innermost place that has one, its arguments by the user's names.
+
+    Args:
+        places: of the user's code, outermost first.
+    """
+    for place in reversed(places):
+        for call in place.calls():
+            if called(call) in VERBS and isinstance(call.func, ast.Attribute):
+                model = place.value(call.func.value)
+                if is_model(model):
+                    given = dict(zip(_POSITIONS, call.args, strict=False))
+                    given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+                    values = {name: place.value(node) for name, node in given.items()}
+                    x, y = values.pop("x", None), values.pop("y", None)
+                    return ModelCall(place, called(call), model, x, y, values)
+    return None
+
+
+def calls_of(
+    traceback: TracebackType | None, place: Place | None, verb: ModelCall | None, message: str
+) -> list[LayerCall | TorchCall]:
+    """The calls of layers that an exception went through, innermost first.
+
+    Keras takes its own frames out of a traceback; its message then still names the layer and the shape it got.
+
+    Args:
+        traceback: of the exception.
+        place: in the user's code.
+        verb: the call of fit, evaluate or predict that it came out of, or None.
+        message: of the exception.
+    """
+    found: list[LayerCall | TorchCall] = []
+    while traceback is not None:
+        frame = traceback.tb_frame
+        layer = frame.f_locals.get("self")
+        arguments = frame.f_locals.get("args") or ()
+        if not is_users(frame.f_code.co_filename) and layer is not None and isinstance(arguments, tuple):
+            if frame.f_code.co_name == "__call__" and is_keras(layer):
+                options = dict(frame.f_locals.get("kwargs") or {})
+                inputs = arguments[0] if arguments else options.get("inputs")
+                found.insert(0, LayerCall(place, layer, inputs, options, masked="mask" in options))
+            elif frame.f_code.co_name == "_call_impl" and arguments:
+                found.insert(0, TorchCall(place, layer, arguments))
+        traceback = traceback.tb_next
+    return found or _named(place, verb, message)
+
+
+def _named(place: Place | None, verb: ModelCall | None, message: str) -> list[LayerCall | TorchCall]:
+    name, shape = _LAYER.search(message), _SHAPE.search(message)
+    if name is None or name[1] is None or shape is None or verb is None:
+        return []
+    sizes = tuple(None if one.strip() == "None" else int(one) for one in shape[1].split(",") if one.strip())
+    for layer in layers_of(verb.model):
+        if layer.name == name[1]:
+            return [LayerCall(place, layer, Shaped(sizes), {}, masked=False)]
+    return []
