@@ -55,6 +55,7 @@ def main() -> int:
     ]
     failed.append(run("kernels", "kernels/main.py", ["--quick"] if quick else [], not quick))
     failed.append(run("epoch", "kernels/epoch.py", rounds, not quick))
+    failed.append(run("explaining", "explaining.py", rounds, not quick))
     failed.append(run("stores", "stores.py", [], not quick))
     failed.append(run("from-table", "from_table.py", ["--rows", "1000000"] if quick else [], not quick))
     return int(any(failed))

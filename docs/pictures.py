@@ -104,7 +104,7 @@ def batch() -> str:
         picture.cells(110, y, steps)
         picture.text(110 + 9 * (CELL + GAP) + 14, y + 17, f"length {length}", "soft")
     picture.text(110, 22, "time: T = 9 →", "soft")
-    picture.text(18, 22, "batch: B = 3 ↓", "soft")
+    picture.text(2, 22, "batch: B = 3 ↓", "soft")
     picture.text(110, 164, "grey: padding. It fills the rectangle (B, T, F), and cannot change a result.", "soft")
     return picture.svg()
 

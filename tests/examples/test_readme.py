@@ -27,4 +27,4 @@ def test_all_programs_in_order(capsys, tmp_path, monkeypatch):
             assert said.split(", over")[0] in printed
     closing = README.split("```\n")[-2]
     assert closing.strip() == printed.strip()
-    assert len(BLOCKS) == 10
+    assert len(BLOCKS) == 11

@@ -81,7 +81,7 @@ class Flow:
             if "Embedding" in kinds(layer)
             else {1: "B", 2: "BF", 3: "BTF"}.get(rank, "B" + "?" * (rank - 1))
         )
-        letters = self._known.get(id(call.inputs), default)
+        letters = self._known.get(id(call.inputs)) or self._as_returned(tuple(shape)) or default
         after = tuple(axes_after(layer, letters, one) for one in outputs)
         for one, axes in zip(outputs, after, strict=True):
             self._known[id(one)] = axes
@@ -95,6 +95,11 @@ class Flow:
                 "used" if call.masked and is_recurrent(layer) else "passed on" if call.masked else "none",
             )
         )
+
+    def _as_returned(self, shape: tuple[int | None, ...]) -> str:
+        # Keras makes new tensors when a model is put together again; what has the shape just returned is that.
+        last = self.passages[-1] if self.passages else None
+        return dict(zip(last.returns, last.axes_returned, strict=True)).get(shape, "") if last is not None else ""
 
 
 def _flat(value: Any) -> list[Any]:

@@ -145,7 +145,7 @@ def _card(finding: Finding) -> str:
 def _column(passages: Any, report: Report, broken: str) -> str:
     names = {name: one for one in report for name in one.boundary[-1:]}
     parts: list[str] = []
-    last = ""
+    last = above = ""
     for passage in passages:
         finding = names.get(passage.layer)
         bad = finding is not None or passage.layer == broken
@@ -154,16 +154,27 @@ def _column(passages: Any, report: Report, broken: str) -> str:
         if text != last or bad:
             if last and text == last:
                 parts.pop()
-            parts.append(f'<div class="axes{" bad" * bad}">{escape(text)}</div>')
+            for line in _read(passage, text, above):
+                parts.append(f'<div class="axes{" bad" * bad}">{escape(line)}</div>')
         if bad:
             fix = finding or next((one for one in report if one.kind == "error"), None)
             if fix is not None:
                 parts.append(f'<div class="fixed"><b>wanted</b> {escape(fix.wanted)}<pre>{escape(fix.fix)}</pre></div>')
         parts.append(_layer(passage, bad))
-        last = worded(passage.returns, passage.axes_returned)
+        last, above = worded(passage.returns, passage.axes_returned), passage.layer
         if last:
             parts.append(f'<div class="axes">{escape(last)}</div>')
     return f'<div class="column">{"".join(parts)}</div>'
+
+
+def _read(passage: Passage, text: str, above: str) -> list[str]:
+    # Layers stand in one column, also where the flow branches: what does not come from above says where from.
+    if not passage.sources or set(passage.sources) <= {above} or not above:
+        return [text]
+    return [
+        f"{worded([shape], [axes])}  from {source}"
+        for shape, axes, source in zip(passage.reads, passage.axes, passage.sources, strict=True)
+    ]
 
 
 def _layer(passage: Passage, bad: bool) -> str:
@@ -212,7 +223,7 @@ def _raster(raster: Raster | None) -> str:
         "<span>0 state begins at zero</span>" + "<span>→ state carried from the batch before</span>" * raster.stateful
     )
     return (
-        f'<div class="raster"><svg viewBox="0 0 {left + steps * cell:.0f} {full:.0f}" role="img" '
+        f'<div class="raster"><svg viewBox="0 0 {max(left + steps * cell, width / 2):.0f} {full:.0f}" role="img" '
         f'style="max-width:{left + steps * cell:.0f}px">'
         f'<text x="{left}" y="12" font-size="12" fill="var(--soft)">{escape(raster.name)}: '
         f"{rows} rows, {steps} steps →</text>{''.join(parts)}</svg>"

@@ -24,6 +24,7 @@ class Passage:
         real: real steps of the batch where a mask came along, or None.
         steps: all steps of the batch where a mask came along, or None.
         states: where its states come from and go to; "" for layers without.
+        sources: which layer returned each of what it reads; empty where that was not followed.
     """
 
     layer: str
@@ -35,6 +36,7 @@ class Passage:
     real: int | None = None
     steps: int | None = None
     states: str = ""
+    sources: tuple[str, ...] = ()
 
 
 def axes_after(layer: Any, before: str, tensor: Any) -> str:

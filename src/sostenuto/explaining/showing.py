@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sostenuto.diagnosis.finding import Finding, Report
+from sostenuto.diagnosis.wording import count
 
 _COLOURS = {"got": "red", "wanted": "green", "fix": "bold cyan"}
 
@@ -19,15 +20,13 @@ def show(report: Report, console: Console) -> None:
     """
     if not report:
         return
-    console.print()
     silent = sum(one.kind == "silent" for one in report)
-    if silent:
-        kinds = f"{silent} silent" if silent < len(report) else f"{silent}, silent: nothing was raised"
-        console.print(
-            Text(f"Sostenuto found {len(report)} ({kinds})" if silent < len(report) else f"Sostenuto found {kinds}")
-        )
-    for finding in report:
+    for number, finding in enumerate(report):
         console.print()
+        # Errors come first.
+        if silent and number == len(report) - silent:
+            also = "also " if number else ""
+            console.print(Text(f"Sostenuto {also}found {count(silent, 'mistake')} that raised nothing.\n"))
         console.print(_text(finding), soft_wrap=True)
 
 

@@ -17,6 +17,8 @@ from sostenuto.explaining.passages import Passage, axes_after, worded
 from sostenuto.explaining.patches import Patches
 from sostenuto.layers.attached_mask import attached_mask
 
+_NO_INPUTS = ("mask", "training", "initial_state")
+
 # A batch of more rows says nothing that these don't.
 ROWS = 32
 
@@ -149,27 +151,28 @@ class _Recorder:
             finally:
                 if named:
                     self._inside.pop()
+        given = [*args, *(value for name, value in kwargs.items() if name not in _NO_INPUTS)]
+        reads = [one for one in keras.tree.flatten(given) if hasattr(one, "shape")]
+        came = _mask(reads, kwargs)
         self._deep += 1
         try:
             output = original(layer, *args, **kwargs)
         finally:
             self._deep -= 1
-        self._write(layer, args, kwargs, output)
+        self._write(layer, reads, kwargs, came, output)
         return output
 
-    def _write(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        given = [*args, *(value for name, value in kwargs.items() if name not in ("mask", "training", "initial_state"))]
-        reads = [one for one in keras.tree.flatten(given) if hasattr(one, "shape")]
+    def _write(self, layer: Any, reads: list[Any], kwargs: dict[str, Any], came: Any, output: Any) -> None:
         returned = [one for one in keras.tree.flatten(output) if hasattr(one, "shape")]
         states = ""
         if is_recurrent(layer):
-            states = self._states(layer, args, kwargs, reads, returned)
+            states = self._states(layer, kwargs, reads)
             reads = reads[:1]
         axes = tuple(self._axes(one, layer) for one in reads)
         axes_out = tuple(axes_after(layer, axes[0] if axes else "", one) for one in returned)
         for one, letters in zip(returned, axes_out, strict=True):
             self._known.setdefault(id(one), (one, letters, title(layer)))
-        came, went = _mask(reads, kwargs), _mask(returned, {})
+        went = _mask(returned, {})
         real = steps = None
         if came is not None or went is not None:
             mask = _numpy(came if came is not None else went)
@@ -190,6 +193,7 @@ class _Recorder:
                 real,
                 steps,
                 states,
+                tuple(self._known[id(one)][2] if id(one) in self._known else "the inputs" for one in reads),
             )
         )
 
@@ -202,9 +206,7 @@ class _Recorder:
             return "BT"[:rank] if rank <= 2 else "?" * rank
         return {0: "", 1: "B", 2: "BF", 3: "BTF"}.get(rank, "B" + "?" * (rank - 2) + "F")
 
-    def _states(
-        self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], reads: list[Any], returned: list[Any]
-    ) -> str:
+    def _states(self, layer: Any, kwargs: dict[str, Any], reads: list[Any]) -> str:
         short = ", ".join(_short(name) for name in state_names(layer))
         first = kwargs.get("initial_state")
         given = keras.tree.flatten(first) if first is not None else reads[1:]
@@ -236,8 +238,11 @@ def _mask(tensors: Sequence[Any], kwargs: dict[str, Any]) -> Any:
 def _fate(layer: Any, came: Any, went: Any, returned: list[Any]) -> str:
     if came is None:
         return "begins here" if went is not None else "none"
+    uses = is_recurrent(layer) or any("Attention" in kind for kind in kinds(layer))
     if went is not None:
-        return "used, passed on" if is_recurrent(layer) else "passed on"
+        return "used, passed on" if uses else "passed on"
+    if uses and not is_recurrent(layer):
+        return "used"
     if is_recurrent(layer) or (returned and len(returned[0].shape) < 3):
         return "used, ends here" if getattr(layer, "supports_masking", False) else "lost here"
     return "lost here"
