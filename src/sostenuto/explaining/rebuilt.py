@@ -35,8 +35,10 @@ def verb_of(places: Sequence[Place]) -> ModelCall | None:
         places: of the user's code, outermost first.
     """
     for place in reversed(places):
-        for call in place.calls():
-            if called(call) in VERBS and isinstance(call.func, ast.Attribute):
+        under_way = place.node()
+        # Where Python kept the columns, other calls of the statement are not concerned.
+        for call in place.calls() if under_way is None else ast.walk(under_way):
+            if isinstance(call, ast.Call) and called(call) in VERBS and isinstance(call.func, ast.Attribute):
                 model = place.value(call.func.value)
                 if is_model(model):
                     given = dict(zip(_POSITIONS, call.args, strict=False))
@@ -73,7 +75,19 @@ def calls_of(
             elif frame.f_code.co_name == "_call_impl" and arguments:
                 found.insert(0, TorchCall(place, layer, arguments))
         traceback = traceback.tb_next
-    return found or _named(place, verb, message)
+    return found or _named(place, verb, message) or _direct(place)
+
+
+def _direct(place: Place | None) -> list[LayerCall | TorchCall]:
+    # model(x) in the user's own line.
+    node = place.node() if place is not None else None
+    if place is None or not isinstance(node, ast.Call):
+        return []
+    layer = place.value(node.func)
+    if not is_keras(layer) or isinstance(layer, type):
+        return []
+    inputs = place.value(node.args[0]) if node.args else None
+    return [LayerCall(place, layer, inputs, {}, masked=False)]
 
 
 def _named(place: Place | None, verb: ModelCall | None, message: str) -> list[LayerCall | TorchCall]:

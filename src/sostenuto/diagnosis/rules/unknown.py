@@ -34,7 +34,7 @@ def what_is_known(failure: Failure, seen: Seen) -> Evidence | None:
         shapes = ", ".join(str(tuple(weight.shape)) for weight in weights if weight is not None)
         return Evidence(
             title=f"{title(layer)} failed, and the cause is not one that Sostenuto knows.",
-            got=f"input {shape_of(inputs)}" + (f", weights {shapes}" if shapes else ""),
+            got=f"input {shape_of(inputs) if inputs is not None else 'not known'}" + (f", weights {shapes}" if shapes else ""),
             wanted="not known: no rule recognises this failure",
             cause=_first_line(failure),
             fix="so.trace(model, x) shows the axes before and behind every layer",
@@ -48,7 +48,7 @@ def what_is_known(failure: Failure, seen: Seen) -> Evidence | None:
         )
         return Evidence(
             title=f"{failure.verb.name} failed, and the cause is not one that Sostenuto knows.",
-            got=given or "no data",
+            got=given or "data whose shapes are not known",
             wanted="not known: no rule recognises this failure",
             cause=_first_line(failure),
             fix="so.check(model, x, y) compares data, model and loss before training",
