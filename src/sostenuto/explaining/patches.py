@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 import warnings
 from collections.abc import Callable
@@ -37,6 +38,7 @@ class Patches:
         def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
             return around(original, self, *args, **kwargs)
 
+        _same_signature(wrapped, original)
         self._set(owner, name, wrapped)
 
     def function(self, package: str, original: Callable[..., Any] | None, around: Around) -> None:
@@ -54,6 +56,7 @@ class Patches:
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             return around(original, *args, **kwargs)
 
+        _same_signature(wrapped, original)
         for module in list(sys.modules.values()):
             if not isinstance(module, ModuleType) or not module.__name__.startswith(package):
                 continue
@@ -82,3 +85,11 @@ class Patches:
             warnings.simplefilter("ignore")
             setattr(owner, name, wrapped)
         self._undo.append((owner, name, before))
+
+
+def _same_signature(wrapped: Any, original: Any) -> None:
+    # Keras binds a layer's arguments by getfullargspec of its __init__, which does not look behind wrappers.
+    try:
+        wrapped.__signature__ = inspect.signature(original)
+    except (TypeError, ValueError):
+        return

@@ -32,9 +32,10 @@ def what_is_known(failure: Failure, seen: Seen) -> Evidence | None:
         inputs = call.inputs if isinstance(call, LayerCall) else (call.inputs[0] if call.inputs else None)
         weights = getattr(layer, "weights", None) or getattr(layer, "_parameters", {}).values()
         shapes = ", ".join(str(tuple(weight.shape)) for weight in weights if weight is not None)
+        given = "not known" if inputs is None else shape_of(inputs)
         return Evidence(
             title=f"{title(layer)} failed, and the cause is not one that Sostenuto knows.",
-            got=f"input {shape_of(inputs) if inputs is not None else 'not known'}" + (f", weights {shapes}" if shapes else ""),
+            got=f"input {given}" + (f", weights {shapes}" if shapes else ""),
             wanted="not known: no rule recognises this failure",
             cause=_first_line(failure),
             fix="so.trace(model, x) shows the axes before and behind every layer",
