@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 
 import keras
@@ -148,3 +150,52 @@ def test_signatures_stay_what_they_are():
         assert inspect.getfullargspec(keras.layers.Layer.__init__) == before
         layer = Same(name="same")
         assert layer.get_config()["name"] == "same"
+
+
+def test_an_exception_that_the_program_caught_is_not_taken_for_the_next():
+    with so.watch() as watch:
+        try:
+            stacked()
+        except ValueError:
+            pass
+        try:
+            {}["engine"]
+        except KeyError as error:
+            watch.failed(error)
+    assert not watch.report, watch.report
+
+
+def test_the_traceback_is_as_short_as_keras_makes_it():
+    def frames(error):
+        found, step = [], error.__traceback__
+        while step is not None:
+            found.append(step.tb_frame.f_code.co_filename)
+            step = step.tb_next
+        return found
+
+    with pytest.raises(ValueError, match="ndim") as alone:
+        stacked()
+    with pytest.raises(ValueError, match="ndim") as watched, so.watch():
+        stacked()
+    assert [one for one in frames(watched.value) if "sostenuto" in one and "tests" not in one] == []
+    assert len(frames(watched.value)) <= len(frames(alone.value))
+
+
+def test_in_ipython():
+    shell = pytest.importorskip("IPython.core.interactiveshell").InteractiveShell()
+    shell.run_cell("%load_ext sostenuto")
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            shell.run_cell("import keras\nx = keras.utils.pad_sequences([[0.2, 0.7], [0.4]])")
+            shell.run_cell("keras.Sequential([keras.Input((9, 2)), keras.layers.LSTM(3), keras.layers.LSTM(3)])")
+            shell.run_cell("1 / 0")
+        text = said.getvalue()
+        assert text.count("sostenuto explain SO222") == 1
+        assert text.count("sostenuto explain SO111") == 1
+        assert "cell " in text
+        assert text.count("more    sostenuto explain") == 2
+    finally:
+        shell.run_cell("%unload_ext sostenuto")
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        shell.run_cell("x = keras.utils.pad_sequences([[0.2, 0.7], [0.4]])")
+    assert "SO222" not in said.getvalue()

@@ -73,6 +73,7 @@ class ModelCall(Event):
         y: targets as the user gave them, or None.
         options: all other arguments that were given, by name.
         within: the call that made this one (fit evaluates too), or None.
+        batches: how many were taken from ``x`` so far, where it is a generator.
     """
 
     verb: str
@@ -81,6 +82,7 @@ class ModelCall(Event):
     y: Any = None
     options: Mapping[str, Any] = field(default_factory=dict)
     within: ModelCall | None = None
+    batches: int = field(default=0, kw_only=True)
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
+import re
 import site
 import sys
 import sysconfig
@@ -35,6 +36,18 @@ def is_users(file: str) -> bool:
     if file.startswith("<") or "site-packages" in file or "dist-packages" in file:
         return False
     return not file.startswith((_PACKAGE, *_libraries()))
+
+
+def file_words(file: str) -> str:
+    """A file's name for people: "train.py", "cell 3" of a notebook.
+
+    Example:
+        >>> file_words("/home/ada/train.py"), file_words("<ipython-input-3-27dd59bb1bd8>")
+        ('train.py', 'cell 3')
+    """
+    if cell := re.match(r"<ipython-input-(\d+)", file):
+        return f"cell {cell[1]}"
+    return "cell" if "ipykernel_" in file else Path(file).name
 
 
 @functools.lru_cache(maxsize=64)
@@ -84,7 +97,7 @@ class Place:
         first = shown.splitlines()[0] if shown else ""
         if first and (len(shown) > len(first) or len(first) > 100):
             first = first[:100].rstrip() + " ..."
-        return f"{Path(self.file).name}, line {self.line}" + (f":  {first}" if first else "")
+        return f"{file_words(self.file)}, line {self.line}" + (f":  {first}" if first else "")
 
     @property
     def expression(self) -> str:

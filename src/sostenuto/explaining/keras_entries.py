@@ -37,6 +37,7 @@ def wrap(watch: Watch, patches: Patches) -> None:
     if keras.config.is_traceback_filtering_enabled():
         # Frames between the user's line and the layer say what happened; filtering drops them.
         keras.config.disable_traceback_filtering()
+        watch.shortens = True
         patches.later(keras.config.enable_traceback_filtering)
     patches.method(keras.layers.Layer, "__init__", entries.made)
     patches.method(keras.layers.Layer, "__call__", entries.called)
@@ -134,7 +135,8 @@ class _Entries:
                 raise
             finally:
                 verbs.pop()
-            watch.saw(ModelCalled(place, name, model, x, y, options, event.within, result))
+            done = ModelCalled(place, name, model, x, y, options, event.within, result, batches=event.batches)
+            watch.saw(done)
             return result
 
         return around
@@ -142,6 +144,7 @@ class _Entries:
     def _looked_into(self, generator: Iterator[Any], call: ModelCall) -> Iterator[Any]:
         first = True
         for batch in generator:
+            call.batches += 1
             if first:
                 first = False
                 x, y = (batch[0], batch[1]) if isinstance(batch, tuple) and len(batch) > 1 else (batch, None)

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from sostenuto.diagnosis.finding import Report
+from sostenuto.explaining.tracebacks import shortened
 from sostenuto.explaining.watching import Watch
 
 _shells: dict[int, Watch] = {}
@@ -53,8 +54,10 @@ def load(shell: Any) -> None:
     def explained(
         shell: Any, kind: type[BaseException], error: BaseException, traceback: Any, tb_offset: Any = None
     ) -> None:
-        shell.showtraceback((kind, error, traceback), tb_offset=tb_offset)
         found = explain(error)
+        if watch.shortens:
+            shortened(error)
+        shell.showtraceback((kind, error, error.__traceback__), tb_offset=tb_offset)
         if found:
             print(f"\n{found}")
 

@@ -41,6 +41,24 @@ class Patches:
         _same_signature(wrapped, original)
         self._set(owner, name, wrapped)
 
+    def name(self, owner: Any, name: str, around: Around) -> None:
+        """Wraps a function under one name only.
+
+        Args:
+            owner: the module or class that has it.
+            name: of the function. Nothing happens where there is none.
+            around: called as ``around(original, *args, **kwargs)``.
+        """
+        original = getattr(owner, name, None)
+        if original is None:
+            return
+
+        @functools.wraps(original)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            return around(original, *args, **kwargs)
+
+        self._set(owner, name, wrapped)
+
     def function(self, package: str, original: Callable[..., Any] | None, around: Around) -> None:
         """Wraps a function under all names that the modules of its package have for it.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from sostenuto.diagnosis.finding import Report
-from sostenuto.diagnosis.source import is_users
+from sostenuto.explaining.tracebacks import print_traceback
 from sostenuto.explaining.watching import Watch
 
 
@@ -68,8 +68,8 @@ def _run(text: bytes, module: ModuleType, watch: Watch) -> int:
         return 130
     except Exception as error:
         sys.stdout.flush()
-        print_traceback(error)
         watch.failed(error)
+        print_traceback(error)
         return 1
     return 0
 
@@ -81,22 +81,3 @@ def _status_of(end: SystemExit) -> int:
         return end.code
     print(end.code, file=sys.stderr)
     return 1
-
-
-def print_traceback(error: BaseException) -> None:
-    """Prints an exception as Python does, frames of libraries left out up to the last.
-
-    Args:
-        error: with its traceback.
-    """
-    shown = traceback.TracebackException.from_exception(error)
-    one: traceback.TracebackException | None = shown
-    while one is not None:
-        users = [frame for frame in one.stack if is_users(frame.filename)]
-        if users:
-            last = one.stack[-1]
-            kept = [*users, *([last] if last is not users[-1] else [])]
-            one.stack = traceback.StackSummary.from_list(kept)
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
-    sys.stderr.write("".join(shown.format()))
-    sys.stderr.flush()

@@ -6,13 +6,17 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from sostenuto.diagnosis.events import LayerMade, TorchCall, TorchFunction
-from sostenuto.diagnosis.source import place_now
+from sostenuto.diagnosis.source import is_users, place_now
 
 if TYPE_CHECKING:
     from sostenuto.explaining.patches import Patches
     from sostenuto.explaining.watching import Watch
 
-MODULES = ("RNNBase", "RNNCellBase", "Linear", "Embedding", "BatchNorm1d", "Conv1d")
+MODULES = (
+    *("RNNBase", "RNNCellBase", "Linear", "Embedding", "BatchNorm1d", "Conv1d"),
+    *("Dropout", "LayerNorm", "Flatten", "Softmax", "LogSoftmax", "Sigmoid"),
+    *("ReLU", "LeakyReLU", "Tanh", "GELU", "ELU", "SiLU", "Identity"),
+)
 LOSSES = (
     "mse_loss",
     "l1_loss",
@@ -24,6 +28,18 @@ LOSSES = (
     "nll_loss",
 )
 PADDING = ("pad_sequence", "pack_padded_sequence", "pad_packed_sequence", "pack_sequence")
+
+# What a tensor's facts go through (rules/torch_following.py). Seen only for tensors that a rule has marked.
+METHODS = (
+    *("transpose", "swapaxes", "swapdims", "permute", "movedim", "t", "view", "reshape", "flatten", "squeeze"),
+    *("unsqueeze", "contiguous", "clone", "detach", "detach_", "float", "double", "long", "to", "cpu", "cuda"),
+    *("mean", "sum", "max", "amax", "softmax", "log_softmax", "sigmoid", "tanh", "relu"),
+)
+FUNCTIONS = (
+    *("transpose", "swapaxes", "swapdims", "permute", "movedim", "reshape", "flatten", "squeeze", "unsqueeze"),
+    *("mean", "sum", "max", "amax", "softmax", "log_softmax", "sigmoid", "tanh", "relu", "cat"),
+)
+FUNCTIONALS = ("softmax", "log_softmax", "sigmoid", "tanh", "relu", "leaky_relu", "gelu", "elu", "silu", "dropout")
 
 _MOST = 200
 
@@ -44,6 +60,29 @@ def wrap(watch: Watch, patches: Patches) -> None:
         patches.function("torch", getattr(torch.nn.utils.rnn, name, None), entries.function(name))
     patches.method(torch.Tensor, "__getitem__", entries.index)
     patches.method(torch.utils.data.DataLoader, "__init__", entries.loader)
+    patches.method(torch.utils.data.DataLoader, "__iter__", entries.iteration)
+    iterator = getattr(torch.utils.data.dataloader, "_BaseDataLoaderIter", None)
+    if iterator is not None:
+        patches.method(iterator, "__next__", entries.batch)
+    for name in METHODS:
+        patches.name(torch.Tensor, name, entries.followed(name))
+    for name in FUNCTIONS:
+        patches.name(torch, name, entries.followed(name))
+    for name in FUNCTIONALS:
+        patches.name(torch.nn.functional, name, entries.followed(name))
+    patches.method(torch.Tensor, "backward", entries.backward)
+    patches.method(torch.optim.Optimizer, "__init__", entries.optimizer)
+    patches.method(torch.optim.Optimizer, "zero_grad", entries.zero_grad)
+    patches.method(torch.nn.Module, "zero_grad", entries.zero_grad)
+    patches.method(torch.nn.Module, "load_state_dict", entries.loaded)
+    _steps(torch.optim, entries, patches)
+
+
+def _steps(optim: Any, entries: _Entries, patches: Patches) -> None:
+    # Steps are seen through the hooks that torch offers for all optimizers.
+    register = getattr(optim.optimizer, "register_optimizer_step_post_hook", None)
+    if register is not None:
+        patches.later(register(entries.stepped).remove)
 
 
 class _Entries:
@@ -102,7 +141,67 @@ class _Entries:
         if self.watch.active and not self.watch.busy:
             self.watch.saw(TorchFunction(place_now(), "DataLoader", (loader, *args), kwargs))
 
+    def iteration(self, original: Any, loader: Any) -> Any:
+        iterator = original(loader)
+        self._see("DataLoader.__iter__", (loader,), {}, iterator)
+        return iterator
+
+    def batch(self, original: Any, iterator: Any) -> Any:
+        batch = original(iterator)
+        self._see("DataLoader.__next__", (iterator,), {}, batch)
+        return batch
+
+    def followed(self, name: str) -> Any:
+        watch = self.watch
+
+        def around(original: Any, *args: Any, **kwargs: Any) -> Any:
+            output = original(*args, **kwargs)
+            if not watch.active or _compiling():
+                return output
+            marked = watch.seen.marks(args[0]) if args else {}
+            if args and not marked and type(args[0]) in (list, tuple):
+                marked = next((one for one in map(watch.seen.marks, args[0]) if one), {})
+            # torch calls these too, for reasons of its own.
+            if marked and is_users(sys._getframe(2).f_code.co_filename):
+                self._see(name, args, kwargs, output)
+            return output
+
+        return around
+
+    def backward(self, original: Any, tensor: Any, *args: Any, **kwargs: Any) -> Any:
+        self._see("before backward", (tensor, *args), kwargs)
+        original(tensor, *args, **kwargs)
+        self._see("backward", (tensor, *args), kwargs)
+
+    def optimizer(self, original: Any, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        original(optimizer, *args, **kwargs)
+        self._see("Optimizer", (optimizer,), {})
+
+    def zero_grad(self, original: Any, owner: Any, *args: Any, **kwargs: Any) -> None:
+        original(owner, *args, **kwargs)
+        self._see("zero_grad", (owner, *args), kwargs)
+
+    def stepped(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        self._see("step", (optimizer,), {})
+
+    def loaded(self, original: Any, module: Any, *args: Any, **kwargs: Any) -> Any:
+        output = original(module, *args, **kwargs)
+        self._see("load_state_dict", (module,), {})
+        return output
+
+    def _see(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any = None) -> None:
+        if self.watch.active and not self.watch.busy and not _compiling() and self._few(name):
+            place = place_now()
+            if place is not None:
+                self.watch.saw(TorchFunction(place, name, args, kwargs, output))
+
     def _few(self, name: str) -> bool:
         counts = self.watch.seen.notes["torch functions"]
         counts[name] = counts.get(name, 0) + 1
         return counts[name] <= 20 * _MOST
+
+
+def _compiling() -> bool:
+    # torch.compile runs through our functions as if they were the user's, and must find nothing there.
+    compiler = getattr(sys.modules.get("torch"), "compiler", None)
+    return compiler is not None and bool(compiler.is_compiling())

@@ -13,11 +13,12 @@ import wrapt
 from sostenuto.diagnosis.events import End, Event, Failure, LayerCall, ModelCall, TorchCall
 from sostenuto.diagnosis.finding import Finding, Report
 from sostenuto.diagnosis.seen import Seen
-from sostenuto.diagnosis.source import places_of
+from sostenuto.diagnosis.source import Place, places_of
 from sostenuto.errors import SostenutoError
 from sostenuto.explaining import keras_entries, rebuilt, torch_entries
 from sostenuto.explaining.flow import Flow
 from sostenuto.explaining.patches import Patches
+from sostenuto.explaining.tracebacks import shortened
 
 _ENTRIES = {"keras": keras_entries.wrap, "torch": torch_entries.wrap}
 
@@ -33,6 +34,7 @@ class Watch:
         flow: what a picture of it shows.
         active: whether it watches now.
         told: how many findings a notebook has shown.
+        shortens: whether exceptions lose the frames that Keras would have taken out by itself.
         forget: takes back what a notebook was asked to call.
 
     Example:
@@ -48,6 +50,7 @@ class Watch:
         self.flow = Flow()
         self.active = False
         self.told = 0
+        self.shortens = False
         self.forget: Callable[[], None] = lambda: None
         self._patches = Patches()
         self._lock = threading.RLock()
@@ -68,6 +71,8 @@ class Watch:
         self.stop()
         if isinstance(error, Exception):
             self.failed(error)
+            if self.shortens:
+                shortened(error)
         self.ended({})
 
     def start(self) -> None:
@@ -155,8 +160,11 @@ class Watch:
             frame = step.tb_frame
             frames.append((frame.f_code.co_filename, frame.f_code.co_name, frame.f_locals))
             step = step.tb_next
-        calls, place = list(self.failing), places[-1] if places else None
-        verb = self.failing_verbs[0] if self.failing_verbs else None
+        place = places[-1] if places else None
+        # An exception that the program caught may have left its calls here.
+        lines = {(one.file, one.line) for cause in _chain(error) for one in places_of(cause.__traceback__)}
+        calls = [one for one in self.failing if _at(one.place, lines)]
+        verb = next((one for one in self.failing_verbs if _at(one.place, lines)), None)
         if not calls and not self.seen.histories:
             verb = rebuilt.verb_of(places)
             calls = rebuilt.calls_of(error.__traceback__, place, verb, str(error))
@@ -172,6 +180,19 @@ class Watch:
             names: variables of the program.
         """
         self.seen.consider(End(None, names))
+
+
+def _at(place: Place | None, lines: set[tuple[str, int]]) -> bool:
+    return place is None or (place.file, place.line) in lines
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    one: BaseException | None = error
+    while one is not None and one not in found:
+        found.append(one)
+        one = one.__cause__ or one.__context__
+    return found
 
 
 def own_error(error: SostenutoError, place: str = "") -> Finding:

@@ -258,17 +258,22 @@ def call_with(verb: ModelCall, without: tuple[str, ...] = (), **changes: str) ->
         changes = {"validation_data": f"({', '.join(parts)})"}
     for number, name in enumerate(_POSITIONS):
         if name in changes and number < len(new.args):
-            new.args[number] = ast.parse(changes.pop(name), mode="eval").body
+            new.args[number] = _parsed(changes.pop(name))
     positional = [name for name in _POSITIONS if name in changes and len(new.args) == _POSITIONS.index(name)]
     for name in positional:
         if all(one.arg != name for one in new.keywords):
-            new.args.append(ast.parse(changes.pop(name), mode="eval").body)
+            new.args.append(_parsed(changes.pop(name)))
     new.keywords = [one for one in new.keywords if one.arg not in without]
     for one in new.keywords:
         if one.arg in changes:
-            one.value = ast.parse(changes.pop(one.arg), mode="eval").body
-    new.keywords += [ast.keyword(name, ast.parse(source, mode="eval").body) for name, source in changes.items()]
+            one.value = _parsed(changes.pop(one.arg))
+    new.keywords += [ast.keyword(name, _parsed(source)) for name, source in changes.items()]
     return ast.unparse(ast.fix_missing_locations(new))
+
+
+def _parsed(source: str) -> ast.expr:
+    # Source of several lines stands without its brackets.
+    return ast.parse(f"({source})", mode="eval").body
 
 
 def _validation(found: tuple[Place, ast.Call, bool]) -> ast.expr | None:
@@ -310,7 +315,7 @@ class Given:
         node = self.place.node() if self.place is not None else None
         if isinstance(node, ast.Call) and node.args and "x" in changes:
             new = copy.deepcopy(node)
-            new.args[0] = ast.parse(changes["x"], mode="eval").body
+            new.args[0] = _parsed(changes["x"])
             return ast.unparse(ast.fix_missing_locations(new))
         return f"{self.name}({changes.get('x', 'x')})"
 
