@@ -85,7 +85,7 @@ def _run(watch: Watch, model: Any, x: Any, y: Any, rows: Any, options: Mapping[s
     # Whatever the model makes of this data is what is asked about.
     except Exception as error:
         watch.failing_verbs.append(call)
-        watch.failed(error)
+        watch.failed(error, place)
     else:
         watch.verbs.clear()
         watch.saw(ModelCalled(place, "fit", model, x, y, options))

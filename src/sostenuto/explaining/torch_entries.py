@@ -33,11 +33,11 @@ PADDING = ("pad_sequence", "pack_padded_sequence", "pad_packed_sequence", "pack_
 METHODS = (
     *("transpose", "swapaxes", "swapdims", "permute", "movedim", "t", "view", "reshape", "flatten", "squeeze"),
     *("unsqueeze", "contiguous", "clone", "detach", "detach_", "float", "double", "long", "to", "cpu", "cuda"),
-    *("mean", "sum", "max", "amax", "softmax", "log_softmax", "sigmoid", "tanh", "relu"),
+    *("mean", "sum", "max", "amax", "softmax", "log_softmax", "sigmoid", "tanh", "relu", "index_select"),
 )
 FUNCTIONS = (
     *("transpose", "swapaxes", "swapdims", "permute", "movedim", "reshape", "flatten", "squeeze", "unsqueeze"),
-    *("mean", "sum", "max", "amax", "softmax", "log_softmax", "sigmoid", "tanh", "relu", "cat"),
+    *("mean", "sum", "max", "amax", "softmax", "log_softmax", "sigmoid", "tanh", "relu", "cat", "index_select"),
 )
 FUNCTIONALS = ("softmax", "log_softmax", "sigmoid", "tanh", "relu", "leaky_relu", "gelu", "elu", "silu", "dropout")
 
@@ -75,12 +75,8 @@ def wrap(watch: Watch, patches: Patches) -> None:
     patches.method(torch.optim.Optimizer, "zero_grad", entries.zero_grad)
     patches.method(torch.nn.Module, "zero_grad", entries.zero_grad)
     patches.method(torch.nn.Module, "load_state_dict", entries.loaded)
-    _steps(torch.optim, entries, patches)
-
-
-def _steps(optim: Any, entries: _Entries, patches: Patches) -> None:
     # Steps are seen through the hooks that torch offers for all optimizers.
-    register = getattr(optim.optimizer, "register_optimizer_step_post_hook", None)
+    register = getattr(sys.modules.get("torch.optim.optimizer"), "register_optimizer_step_post_hook", None)
     if register is not None:
         patches.later(register(entries.stepped).remove)
 

@@ -148,10 +148,15 @@ class Watch:
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
-    def failed(self, error: BaseException) -> list[Finding]:
-        """Diagnoses an exception; what was found about it."""
+    def failed(self, error: BaseException, caller: Place | None = None) -> list[Finding]:
+        """Diagnoses an exception; what was found about it.
+
+        Args:
+            error: the exception, with its traceback.
+            caller: the place that asked, where the traceback does not reach up to it.
+        """
         before = len(self.seen.findings)
-        places = places_of(error.__traceback__)
+        places = [*([caller] if caller is not None else []), *places_of(error.__traceback__)]
         if isinstance(error, SostenutoError):
             self.seen.findings.append(own_error(error, places[-1].words if places else ""))
             return self.seen.findings[before:]
@@ -162,7 +167,8 @@ class Watch:
             step = step.tb_next
         place = places[-1] if places else None
         # An exception that the program caught may have left its calls here.
-        lines = {(one.file, one.line) for cause in _chain(error) for one in places_of(cause.__traceback__)}
+        lines = {(one.file, one.line) for one in places}
+        lines |= {(one.file, one.line) for cause in _chain(error) for one in places_of(cause.__traceback__)}
         calls = [one for one in self.failing if _at(one.place, lines)]
         verb = next((one for one in self.failing_verbs if _at(one.place, lines)), None)
         if not calls and not self.seen.histories:

@@ -26,6 +26,12 @@ lstm = so.LSTM(4)
 lstm(np.ones((8, 10, 3), "float32"))
 lstm(np.ones((8, 3, 10), "float32"))
 """,
+    repaired="""
+import numpy as np, keras
+lstm = keras.layers.LSTM(4)
+lstm(np.ones((8, 10, 3), "float32"))
+lstm(np.ones((8, 3, 10), "float32").swapaxes(1, 2))
+""",
 )
 
 SO103 = rule(
@@ -39,6 +45,12 @@ import numpy as np, sostenuto as so
 lstm = so.LSTM(4)
 lstm(np.ones((8, 10, 3), "float32"))
 lstm(np.ones((8, 10, 5), "float32"))
+""",
+    repaired="""
+import numpy as np, keras
+lstm = keras.layers.LSTM(4)
+lstm(np.ones((8, 10, 3), "float32"))
+lstm(np.ones((8, 10, 5), "float32")[..., :3])
 """,
 )
 

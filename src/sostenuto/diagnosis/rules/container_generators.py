@@ -9,7 +9,7 @@ from typing import Any
 
 from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import End, Failure, ModelCall, ModelCalled
-from sostenuto.diagnosis.rules.container_views import call_with, written
+from sostenuto.diagnosis.rules.container_calls import call_with, written
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import Place
 from sostenuto.diagnosis.views import is_ours
@@ -46,8 +46,8 @@ model.fit(batches(), epochs=3, steps_per_epoch=5, verbose=0)
 SO269 = rule(
     "SO269",
     "A generator never ends, and nothing says how long an epoch is",
-    """A generator with while True gives batches for ever. Without steps_per_epoch an epoch lasts until the generator ends,
-    and so does evaluate or predict without steps.""",
+    """A generator with while True gives batches for ever. Without steps_per_epoch an epoch lasts until the generator
+    ends, and so does evaluate or predict without steps.""",
     "Say how many batches make an epoch: steps_per_epoch=..., or steps=... for evaluate and predict.",
     needs="a training that somebody interrupts",
 )
@@ -82,9 +82,11 @@ def ended_early(event: ModelCalled, seen: Seen) -> Evidence | None:
     source = written(event, "x")
     length = steps if isinstance(steps, int) else given
     return Evidence(
-        got=f"{source} gave {count(given, 'batch', 'batches')}, and came to its end in epoch {min(epoch, epochs)} of {epochs}",
+        got=f"{source} gave {count(given, 'batch', 'batches')}, and came to its end in epoch {min(epoch, epochs)} "
+        f"of {epochs}",
         wanted=wanted,
-        cause="A generator gives each batch once. Keras goes on without it, and what is left of the training sees only\n"
+        cause="A generator gives each batch once. Keras goes on without it, and what is left of the training sees "
+        "only\n"
         f"the first {min(_KEPT, given)} batches again, which Keras had kept.",
         fix="while True:      # around the loop in the generator, so that it begins anew\n"
         + call_with(event, steps_per_epoch=str(length)),

@@ -9,17 +9,8 @@ from typing import Any
 
 from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import Failure
-from sostenuto.diagnosis.rules.container_views import (
-    Given,
-    Input,
-    batch_words,
-    count_words,
-    given_to,
-    inputs_of,
-    is_pair,
-    shape_in,
-    wanted_words,
-)
+from sostenuto.diagnosis.rules.container_calls import Given, given_to, is_pair
+from sostenuto.diagnosis.rules.container_views import Input, batch_words, count_words, inputs_of, shape_in, wanted_words
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import Place
 from sostenuto.diagnosis.views import is_ours
@@ -38,8 +29,8 @@ steps, facts, y = np.zeros((8, 6, 2)), np.zeros((8, 3)), np.zeros((8, 1))
 SO254 = rule(
     "SO254",
     "A model gets more or fewer inputs than it has",
-    """A model that was made with two Inputs reads two arrays, in a list or in a dict by the names of its Inputs; a model
-    with one reads one array.""",
+    """A model that was made with two Inputs reads two arrays, in a list or in a dict by the names of its Inputs; a
+    model with one reads one array.""",
     "Give as many arrays as the model has Inputs: model.fit([a, b], y), or {'name': a, 'other': b}.",
     example=_TWO + "model.fit(steps, y, verbose=0)\n",
     repaired=_TWO + "model.fit([steps, facts], y, verbose=0)\n",
@@ -48,8 +39,8 @@ SO254 = rule(
 SO255 = rule(
     "SO255",
     "The inputs of a model come in the wrong order",
-    """A list of arrays is matched with the Inputs of a model by order: the first array goes to the first of inputs=[...].
-    Names of variables mean nothing there.""",
+    """A list of arrays is matched with the Inputs of a model by order: the first array goes to the first of
+    inputs=[...]. Names of variables mean nothing there.""",
     "Put the list into the order of the Inputs, or pass a dict by their names, whose order does not matter.",
     example=_TWO + "model.fit([facts, steps], y, verbose=0)\n",
     repaired=_TWO + "model.fit([steps, facts], y, verbose=0)\n",
@@ -104,7 +95,8 @@ def wrong_number(failure: Failure, seen: Seen) -> Evidence | None:
     else:
         got = f"{len(items)} arrays: {'; '.join(_words(one, known) for one in shapes[:4])}"
     return Evidence(
-        title=f"{given.name} was given {len(items)} {'input' if len(items) == 1 else 'inputs'}, and the model has {len(known)}.",
+        title=f"{given.name} was given {len(items)} {'input' if len(items) == 1 else 'inputs'}, and the model has "
+        f"{len(known)}.",
         got=got,
         wanted=f"{len(known)} inputs: " + "; ".join(f"{one.name} {wanted_words(one)}" for one in known),
         cause=f"The model was made with {len(known)} Inputs, {names}, and reads one array for each"
@@ -142,7 +134,8 @@ def wrong_order(failure: Failure, seen: Seen) -> Evidence | None:
         title=f"{given.name} was given its inputs in the wrong order.",
         got="; ".join(f"{part} {_words(shape, known)}" for part, shape in zip(parts, shapes, strict=True)),
         wanted="; ".join(f"{one.name} {wanted_words(one)}" for one in known) + ", in this order",
-        cause=f"A list is matched with the Inputs by order: {parts[0]} goes to {known[0].name!r}, and does not fit it.\n"
+        cause=f"A list is matched with the Inputs by order: {parts[0]} goes to {known[0].name!r}, and does not fit "
+        "it.\n"
         "In the other order each array has the shape of its Input.",
         fix=given.call(x=f"[{', '.join(parts[index] for index in order)}]") + f"\nor by name: {{{by_name}}}",
         unsure="" if len(orders) == 1 else "which of the arrays of one shape belongs to which Input",
@@ -165,19 +158,21 @@ def wrong_names(failure: Failure, seen: Seen) -> Evidence | None:
     pairs = _matched(given.x, missing, extra)
     renamed = {key: one.name for one, key in pairs}
     if len(known) == 1 and len(keys) == 1:
-        fix = given.call(x=f"{given.source}[{keys[0]!r}]") + f"\nor name the Input: keras.Input(..., name={keys[0]!r})"
+        node = _literal(given)
+        alone = ast.unparse(node.values[0]) if isinstance(node, ast.Dict) else f"{given.source}[{keys[0]!r}]"
+        fix = given.call(x=alone) + f"\nor name the Input: keras.Input(..., name={keys[0]!r})"
     else:
-        fix = _with_keys(given, renamed) + "".join(
+        fix = _with_keys(given, renamed, missing) + "".join(
             f"\nor name the Input: keras.Input(..., name={key!r})      # now {name!r}" for key, name in renamed.items()
         )
     absent = [one for one in missing if one.name not in renamed.values()]
     return Evidence(
-        title=f"The keys of {given.source} are not the names of the model's inputs."
-        if len(given.source) < 40
-        else "The keys of the dict are not the names of the model's inputs.",
+        title=f"The keys of {given.source if given.source.isidentifier() else 'the dict'} are not the names of the "
+        "model's inputs.",
         got=f"keys {count_words([repr(key) for key in keys], 8)}",
         wanted=f"keys {count_words([repr(name) for name in names], 8)}: the names of the model's inputs",
-        cause=f"A dict is matched with the Inputs by name, and there is no {count_words([repr(one.name) for one in missing])} in it"
+        cause="A dict is matched with the Inputs by name, and there is no "
+        f"{count_words([repr(one.name) for one in missing])} in it"
         + (f"; {count_words([repr(key) for key in extra])} is no name of an Input." if extra else ".")
         + (f"\nNothing is given for {absent[0].name!r} {wanted_words(absent[0])}." if absent else ""),
         fix=fix,
@@ -214,7 +209,8 @@ def rows_differ(failure: Failure, seen: Seen) -> Evidence | None:
         title="The inputs of the model have different numbers of rows.",
         got="; ".join(f"{part} {_words(shape, known)}" for part, shape in zip(parts, shapes, strict=True))
         + (f"; y has {targets[0]} rows" if targets else ""),
-        wanted=f"the same number of rows (batch) in all inputs{' and in y' if targets else ''}: row i of each is one sample",
+        wanted=f"the same number of rows (batch) in all inputs{' and in y' if targets else ''}: row i of each is "
+        "one sample",
         cause=f"Row by row the inputs belong together, and there are {count_words(rows)} rows: {short} has "
         f"{max(whole) - least} fewer.",
         fix="\n".join(
@@ -226,6 +222,22 @@ def rows_differ(failure: Failure, seen: Seen) -> Evidence | None:
         place=given.place,
         boundary=(given.source[:40], "the model"),
     )
+
+
+def parts_of(value: Any, source: str, names: Sequence[str]) -> list[tuple[Any, str]]:
+    """What is given for each input of a model, with its source; empty where it is not one part for each.
+
+    Args:
+        value: as it was given: an array, a list, a dict.
+        source: of all of it.
+        names: of the inputs, in their order.
+    """
+    if isinstance(value, dict):
+        return [(value[name], f"{source}[{name!r}]") for name in names] if set(names) <= set(value) else []
+    if isinstance(value, list | tuple):
+        given = Given(None, value, None, None, source)
+        return list(zip(value, _parts(given, len(value)), strict=True)) if len(value) == len(names) else []
+    return [(value, source)] if len(names) == 1 else []
 
 
 def _words(shape: Sequence[int | None] | None, known: list[Input]) -> str:
@@ -305,12 +317,14 @@ def _matched(x: dict[Any, Any], missing: list[Input], extra: list[str]) -> list[
     return pairs
 
 
-def _with_keys(given: Given, renamed: dict[str, str]) -> str:
+def _with_keys(given: Given, renamed: dict[str, str], missing: list[Input]) -> str:
     node = _literal(given)
+    written = {}
     if isinstance(node, ast.Dict):
-        for key in node.keys:
-            if isinstance(key, ast.Constant) and key.value in renamed:
-                key.value = renamed[key.value]
-        return given.call(x=ast.unparse(node))
-    parts = ", ".join(f"{renamed.get(str(key), str(key))!r}: {given.source}[{str(key)!r}]" for key in given.x)
-    return given.call(x=f"{{{parts}}}")
+        pairs = zip(node.keys, node.values, strict=True)
+        written = {key.value: ast.unparse(value) for key, value in pairs if isinstance(key, ast.Constant)}
+    parts = {renamed.get(str(key), str(key)): written.get(key, f"{given.source}[{str(key)!r}]") for key in given.x}
+    for one in missing:
+        if one.name not in parts:
+            parts[one.name] = _variable(given.place, one, list(given.x.values())) or "..."
+    return given.call(x="{" + ", ".join(f"{name!r}: {source}" for name, source in parts.items()) + "}")

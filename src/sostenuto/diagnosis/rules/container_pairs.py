@@ -8,18 +8,8 @@ from typing import Any
 
 from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import Batch, Failure, ModelCall
-from sostenuto.diagnosis.rules.container_views import (
-    call_with,
-    count_words,
-    given_to,
-    is_array,
-    is_number,
-    is_pair,
-    outer_call,
-    own_verb,
-    shape_in,
-    written,
-)
+from sostenuto.diagnosis.rules.container_calls import call_with, given_to, is_pair, outer_call, own_verb, written
+from sostenuto.diagnosis.rules.container_views import count_words, is_array, is_number, shape_in
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.views import is_ours, kinds
 
@@ -49,9 +39,9 @@ model.fit(*data, verbose=0)
 SO259 = rule(
     "SO259",
     "Keras cannot read what gives the batches",
-    """Keras reads arrays, tf.data, a torch DataLoader, a keras.utils.PyDataset, and generators whose batches are tuples,
-    (inputs, targets): a list [inputs, targets] is refused, and so are the function that makes a generator, and
-    iterators of other kinds such as zip.""",
+    """Keras reads arrays, tf.data, a torch DataLoader, a keras.utils.PyDataset, and generators whose batches are
+    tuples, (inputs, targets): a list [inputs, targets] is refused, and so are the function that makes a generator,
+    and iterators of other kinds such as zip.""",
     "yield inputs, targets (a tuple); several inputs as a tuple of their own; and call the function: fit(batches()).",
     example="""
 import numpy as np, keras
@@ -92,9 +82,11 @@ def given_as_one(failure: Failure, seen: Seen) -> Evidence | None:
     fix = call_with(given.verb, **changes) if changes else call_with(given.verb, x=f"{source}[0]", y=f"{source}[1]")
     return Evidence(
         title=f"{given.name} was given inputs and targets as one {type(x).__name__}.",
-        got=f"x={source}: a {type(x).__name__} of {len(x)}, {count_words([str(shape_in(one)) for one in x])}, and y is missing",
+        got=f"x={source}: a {type(x).__name__} of {len(x)}, {count_words([str(shape_in(one)) for one in x])}, and y "
+        "is missing",
         wanted=f"{count_words([f'{name}' for name in parts])} as arguments of their own",
-        cause=f"Keras takes a {type(x).__name__} in place of x for several inputs of the model, so the second part is not\n"
+        cause=f"Keras takes a {type(x).__name__} in place of x for several inputs of the model, so the second part "
+        "is not\n"
         "read as targets, and there are none.",
         fix=fix,
         place=given.place,
@@ -116,7 +108,8 @@ def no_targets_in_batches(failure: Failure, seen: Seen) -> Evidence | None:
         title=f"{verb.name} was given batches without targets.",
         got=f"{source}: a {what} whose batches hold inputs alone",
         wanted="batches that are pairs: (inputs, targets)",
-        cause=f"{verb.verb} compares outputs with targets, and takes them from the batches of a {what}. There are none\n"
+        cause=f"{verb.verb} compares outputs with targets, and takes them from the batches of a {what}. There are "
+        "none\n"
         "in these, so the loss meets None.",
         fix={
             "generator": "yield inputs, targets",
@@ -208,7 +201,8 @@ def not_readable(failure: Failure, seen: Seen) -> Evidence | None:
             title="A generator gives its targets in a Python list.",
             got=f"batches of {source}: targets in a list of {(known['rows'] or ['?'])[0]} numbers",
             wanted="targets in one array, with the batch as its first axis",
-            cause="Keras takes a list of targets for those of several outputs, one array each, and makes no array of it.",
+            cause="Keras takes a list of targets for those of several outputs, one array each, and makes no array "
+            "of it.",
             fix="yield inputs, np.array(targets)",
             place=verb.place,
         )
@@ -274,8 +268,11 @@ def _no_data(verb: ModelCall, source: str) -> Evidence | None:
             fix=call_with(verb, x=pair[1], y=pair[2]) if pair and outer_call(verb) else "model.fit(x, y)",
             place=verb.place,
         )
-    if not is_array(x) and hasattr(type(x), "__getitem__") and hasattr(type(x), "__len__") and not isinstance(
-        x, list | tuple | dict | str | range
+    if (
+        not is_array(x)
+        and hasattr(type(x), "__getitem__")
+        and hasattr(type(x), "__len__")
+        and not isinstance(x, list | tuple | dict | str | range)
     ):
         name = type(x).__name__
         return Evidence(

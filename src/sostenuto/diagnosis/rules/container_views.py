@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +11,9 @@ from typing import Any
 import numpy as np
 
 from sostenuto.diagnosis.arrays import rows_of
-from sostenuto.diagnosis.events import Failure, LayerCall, ModelCall
 from sostenuto.diagnosis.source import Place, called
 from sostenuto.diagnosis.views import first_layers, kinds
 from sostenuto.diagnosis.wording import axes
-
-# Arguments of fit by position.
-_POSITIONS = ("x", "y")
 
 # Items of a list that are looked at; more would make the diagnosis felt.
 _MOST = 20_000
@@ -47,15 +42,6 @@ class Input:
     def fits_sample(self, shape: Sequence[int | None]) -> bool:
         """Whether an array of this shape can be one sample of this input."""
         return self.fits((None, *shape))
-
-
-def own_verb(failure: Failure) -> ModelCall | None:
-    """The fit, evaluate or predict that an exception came out of; None where it came from somewhere else."""
-    verb = failure.verb
-    if verb is None or not failure.places or verb.place is None:
-        return verb
-    lines = {(place.file, place.line) for place in failure.places}
-    return verb if (verb.place.file, verb.place.line) in lines else None
 
 
 def inputs_of(model: Any) -> list[Input]:
@@ -98,6 +84,12 @@ def shape_in(value: Any) -> tuple[int | None, ...] | None:
             return None
         return (len(value), *(first or ()))
     return None
+
+
+def rows_in(value: Any) -> int | None:
+    """The length of the first axis of an array or of nested lists, or None."""
+    shape = shape_in(value)
+    return shape[0] if shape else None
 
 
 def is_number(value: Any) -> bool:
@@ -211,135 +203,6 @@ def stack_name(place: Place | None, items: Sequence[Any], function: str = "stack
     return f"{numpy_name(place)}.{function}"
 
 
-def outer_call(verb: ModelCall) -> tuple[Place, ast.Call, bool] | None:
-    """The call as the user wrote it: where, the call, and whether it is the fit that evaluated for itself."""
-    for one, inside in ((verb, False), (verb.within, True)):
-        node = one.place.call(one.verb) if one is not None and one.place is not None else None
-        if one is not None and one.place is not None and node is not None:
-            return one.place, node, inside
-    return None
-
-
-def written(verb: ModelCall, name: str) -> str:
-    """The source of an argument of fit, evaluate or predict, its name where it cannot be read.
-
-    What fit evaluates for itself is looked up in its ``validation_data``.
-    """
-    found = outer_call(verb)
-    if found is None:
-        return name
-    place, _, inside = found
-    if not inside:
-        return place.argument(name, _POSITIONS.index(name) if name in _POSITIONS else None, verb.verb) or name
-    number = _POSITIONS.index(name) if name in _POSITIONS else len(_POSITIONS)
-    pair = _validation(found)
-    if isinstance(pair, ast.Tuple | ast.List) and number < len(pair.elts):
-        return place.source(pair.elts[number])
-    return f"{place.source(pair)}[{number}]" if isinstance(pair, ast.Name) else name
-
-
-def call_with(verb: ModelCall, without: tuple[str, ...] = (), **changes: str) -> str:
-    """The user's call of fit, evaluate or predict with some arguments written anew.
-
-    Args:
-        verb: the call; what fit evaluates for itself is changed in its ``validation_data``.
-        without: keywords to leave out.
-        changes: source for arguments, by name.
-    """
-    found = outer_call(verb)
-    if found is None:
-        return ", ".join(f"{name}={source}" for name, source in changes.items()) or f"{verb.name}(...)"
-    new = copy.deepcopy(found[1])
-    if found[2]:
-        pair = _validation(found)
-        parts = [changes.get(name) or written(verb, name) for name in _POSITIONS]
-        if isinstance(pair, ast.Tuple | ast.List):
-            parts += [found[0].source(one) for one in pair.elts[len(_POSITIONS) :]]
-        changes = {"validation_data": f"({', '.join(parts)})"}
-    for number, name in enumerate(_POSITIONS):
-        if name in changes and number < len(new.args):
-            new.args[number] = _parsed(changes.pop(name))
-    positional = [name for name in _POSITIONS if name in changes and len(new.args) == _POSITIONS.index(name)]
-    for name in positional:
-        if all(one.arg != name for one in new.keywords):
-            new.args.append(_parsed(changes.pop(name)))
-    new.keywords = [one for one in new.keywords if one.arg not in without]
-    for one in new.keywords:
-        if one.arg in changes:
-            one.value = _parsed(changes.pop(one.arg))
-    new.keywords += [ast.keyword(name, _parsed(source)) for name, source in changes.items()]
-    return ast.unparse(ast.fix_missing_locations(new))
-
-
-def _parsed(source: str) -> ast.expr:
-    # Source of several lines stands without its brackets.
-    return ast.parse(f"({source})", mode="eval").body
-
-
-def _validation(found: tuple[Place, ast.Call, bool]) -> ast.expr | None:
-    return next((one.value for one in found[1].keywords if one.arg == "validation_data"), None)
-
-
-@dataclass(frozen=True)
-class Given:
-    """What a model or a layer was given when it failed.
-
-    Attributes:
-        model: the model or layer.
-        x: its inputs, as the user gave them.
-        y: its targets, or None.
-        place: of the call.
-        source: of the inputs, in the user's words.
-        verb: the fit, evaluate or predict, or None where the model was called itself.
-    """
-
-    model: Any
-    x: Any
-    y: Any
-    place: Place | None
-    source: str
-    verb: ModelCall | None = None
-
-    @property
-    def name(self) -> str:
-        """The call in words: "model.fit"."""
-        if self.verb is not None:
-            return self.verb.name
-        names = self.place.names_of(self.model) if self.place is not None else []
-        return names[0] if names else type(self.model).__name__
-
-    def call(self, **changes: str) -> str:
-        """The user's call with its inputs (``x``) or targets (``y``) written anew."""
-        if self.verb is not None:
-            return call_with(self.verb, **changes)
-        node = self.place.node() if self.place is not None else None
-        if isinstance(node, ast.Call) and node.args and "x" in changes:
-            new = copy.deepcopy(node)
-            new.args[0] = _parsed(changes["x"])
-            return ast.unparse(ast.fix_missing_locations(new))
-        return f"{self.name}({changes.get('x', 'x')})"
-
-
-def given_to(failure: Failure) -> Given | None:
-    """What the model was given whose fit, evaluate, predict or call failed; None where neither was under way.
-
-    Batches of a dataset or generator are taken from the call of the model.
-    """
-    verb = own_verb(failure)
-    if verb is not None and is_container(verb.x):
-        return Given(verb.model, verb.x, verb.y, verb.place, written(verb, "x"), verb)
-    calls = [call for call in failure.calls if isinstance(call, LayerCall) and not call.symbolic]
-    if not calls:
-        return None
-    call = calls[-1]
-    if verb is not None:
-        return Given(verb.model, call.inputs, None, verb.place, "x", verb) if call.layer is verb.model else None
-    place = failure.place
-    node = place.node() if place is not None else None
-    source = place.source(node.args[0]) if place is not None and isinstance(node, ast.Call) and node.args else "x"
-    return Given(call.layer, call.inputs, None, place, source)
-
-
 def is_container(value: Any) -> bool:
     """Whether it holds data itself: an array, a table, a list or a dict; not a dataset or a generator."""
     return isinstance(value, list | tuple | dict) or is_array(value)
@@ -355,21 +218,15 @@ def count_of_inputs(model: Any) -> int | None:
     return None
 
 
-def is_pair(given: Given) -> bool:
-    """Whether (x, y) was given as one: two parts, of which the second has as many rows and cannot be an input."""
-    if given.y is not None or not isinstance(given.x, list | tuple) or len(given.x) not in (2, 3):
-        return False
-    if given.verb is None or given.verb.verb not in ("fit", "evaluate", "train_on_batch", "test_on_batch"):
-        return False
-    first, second = shape_in(given.x[0]), shape_in(given.x[1])
-    if not first or not second or first[0] != second[0] or len(first) < 2:
-        return False
-    known = inputs_of(given.model)
-    if len(known) > 1:
-        return False
-    if known:
-        return known[0].fits(first)
-    return first != second
+def last_value(place: Place, name: str) -> ast.expr | None:
+    """What was last assigned to a name before a line, by the order of lines; None where that is not known."""
+    tree, found = place.module(), None
+    for node in ast.walk(tree) if tree is not None else ():
+        if not isinstance(node, ast.Assign) or node.lineno >= place.line:
+            continue
+        if any(isinstance(one, ast.Name) and one.id == name for one in node.targets):
+            found = node.value
+    return found
 
 
 def uses_layer(place: Place | None, *names: str) -> bool:

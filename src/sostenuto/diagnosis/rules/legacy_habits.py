@@ -11,7 +11,7 @@ from sostenuto.diagnosis.events import Failure, LayerCall, ModelCalled
 from sostenuto.diagnosis.rules.legacy_fixes import line_with, new_line
 from sostenuto.diagnosis.rules.legacy_source import Program
 from sostenuto.diagnosis.seen import Seen
-from sostenuto.diagnosis.source import without_keyword
+from sostenuto.diagnosis.source import Place, without_keyword
 from sostenuto.diagnosis.views import is_keras, is_recurrent, title
 
 SO722 = rule(
@@ -201,6 +201,13 @@ def _logged_as(name: Any, logged: dict[str, Any]) -> str:
     return now if now in logged else ""
 
 
+def declares_ragged(place: Place | None) -> bool:
+    """Whether the program says ragged=True somewhere."""
+    if place is None:
+        return False
+    return any(isinstance(one, ast.keyword) and one.arg == "ragged" for one in ast.walk(Program(place).tree))
+
+
 @SO727.on(Failure)
 def ragged(failure: Failure, seen: Seen) -> Evidence | None:
     """Looks for ragged inputs, refused by Input or by a recurrent layer."""
@@ -210,14 +217,13 @@ def ragged(failure: Failure, seen: Seen) -> Evidence | None:
     inner = "inner ragged dimension" in text or "RaggedTensor" in text
     if not refused and (call is None or not inner):
         return None
+    # Without it, SO267 tells of the data.
+    if not refused and not declares_ragged(place):
+        return None
     node = place.call("Input") if place is not None else None
     if refused and place is not None and node is not None:
         fix = new_line(place, node, ast.parse(without_keyword(place.source(node), "ragged"), mode="eval").body)
-    elif (
-        place is not None
-        and Program(place).tree.body
-        and any(isinstance(one, ast.keyword) and one.arg == "ragged" for one in ast.walk(Program(place).tree))
-    ):
+    elif declares_ragged(place):
         fix = "keras.Input(shape=(None, features))        # without ragged=True"
     else:
         fix = "x = ragged.to_tensor()"

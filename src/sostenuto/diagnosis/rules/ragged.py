@@ -9,7 +9,7 @@ from typing import Any
 from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import Failure
 from sostenuto.diagnosis.rules.container_views import count_words, kind_words, package_of
-from sostenuto.diagnosis.rules.ragged_fixes import lengths_words, padded, ragged_fix
+from sostenuto.diagnosis.rules.ragged_fixes import lengths_words, mask, only_torch, padded, ragged_fix
 from sostenuto.diagnosis.rules.ragged_lengths import Lengths, measure
 from sostenuto.diagnosis.rules.ragged_source import value_of
 from sostenuto.diagnosis.seen import Seen
@@ -65,7 +65,7 @@ _NO_RECTANGLE = re.compile(
     "inhomogeneous|setting an array element with a sequence|all input arrays must have the same shape"
     "|array dimensions .*must match exactly|non-rectangular|expected sequence of length"
     "|stack expects each tensor to be equal size|Sizes of tensors must match|Shapes of all inputs must match"
-    "|All arrays must have the same shape|Cannot concatenate arrays with shapes that differ"
+    "|All (input )?arrays must have the same shape|Cannot concatenate arrays with shapes that differ"
     "|Dimension \\d+ in both shapes must be equal|numpy.object_|Unsupported object type"
 )
 
@@ -75,7 +75,11 @@ _MAKERS = (
     *("concatenate", "concat", "cat", "tensor", "as_tensor", "constant", "convert_to_tensor", "from_numpy"),
     *("from_tensor_slices", "from_tensors", "astype", "TensorDataset", "Tensor", "FloatTensor", "LongTensor"),
 )
-_JOINS = ("vstack", "concatenate", "concat", "cat", "hstack")
+# Of these the first argument may hold inputs and targets together.
+_TUPLES = ("from_tensor_slices", "from_tensors")
+
+# They give back a tensor of a framework, not an array of NumPy.
+_FRAMEWORK = ("tensor", "as_tensor", "constant", "convert_to_tensor", *_TUPLES)
 
 _BATCH = re.compile(
     r"Cannot batch tensors with different shapes in component (\d+)\.\s*"
@@ -98,12 +102,14 @@ def no_rectangle(failure: Failure, seen: Seen) -> Evidence | None:
         call = place.call(*_MAKERS)
     if call is None or called(call) not in _MAKERS:
         return None
-    node = _many(call)
+    node = _many(place, call)
     if node is None:
         return None
     source = place.source(node)
     value = value_of(place, node)
-    lengths = _measured(value)
+    lengths, first = _measured(value)
+    if first:
+        source = f"[one[0] for one in {source}]"
     if lengths is None:
         return _unmeasured(failure, place, call, source)
     if lengths.unequal and len(lengths.widths) < 2:
@@ -113,22 +119,32 @@ def no_rectangle(failure: Failure, seen: Seen) -> Evidence | None:
     return None
 
 
-def _many(call: ast.Call) -> ast.expr | None:
-    # The argument that holds the sequences.
+def _many(place: Place, call: ast.Call) -> ast.expr | None:
+    # The argument that holds the sequences; of several in one tuple the one whose lengths differ.
     if called(call) == "astype" and isinstance(call.func, ast.Attribute):
         return call.func.value
-    return call.args[0] if call.args and not isinstance(call.args[0], ast.Starred) else None
+    if not call.args or isinstance(call.args[0], ast.Starred):
+        return None
+    first = call.args[0]
+    if called(call) not in _TUPLES or not isinstance(first, ast.Tuple | ast.Dict):
+        return first
+    for one in first.elts if isinstance(first, ast.Tuple) else first.values:
+        lengths = measure(value_of(place, one))
+        if lengths is not None and (lengths.unequal or len(lengths.widths) > 1):
+            return one
+    return first
 
 
-def _measured(value: Any) -> Lengths | None:
+def _measured(value: Any) -> tuple[Lengths | None, bool]:
+    # And whether each of them brings a batch axis of one row.
     lengths = measure(value)
     if lengths is None or lengths.unequal or not isinstance(value, list | tuple):
-        return lengths
-    # Arrays that bring a batch axis of one row each.
+        return lengths, False
     if set(lengths.lengths) == {1} and all(len(width) in (1, 2) for width in lengths.widths):
         inner = measure([one[0] for one in value])
-        return inner if inner is not None and inner.unequal else lengths
-    return lengths
+        if inner is not None and inner.unequal:
+            return inner, True
+    return lengths, False
 
 
 def _unequal(place: Place, call: ast.Call, source: str, value: Any, lengths: Lengths) -> Evidence:
@@ -155,7 +171,8 @@ def _steps_differ(place: Place, call: ast.Call, source: str, lengths: Lengths) -
         got=f"{lengths.count} sequences, whose steps have {count_words(sizes)} features"
         + (f"; the first that differs is in {source}[{odd}]" if odd is not None else ""),
         wanted=f"the same number of features in every step, {sizes[0]} as in {source}[0]",
-        cause="An array is a rectangle (it would be inhomogeneous). Here it is not the lengths alone that differ: a step\n"
+        cause="An array is a rectangle (it would be inhomogeneous). Here it is not the lengths alone that differ: a "
+        "step\n"
         "has more or fewer features than the others. Padding does not help, because a feature is missing.",
         fix=f"[step for step in {source}[{odd or 0}] if len(step) != {sizes[0]}]      # the steps to put right",
         boundary=(source[:40], name),
@@ -166,36 +183,37 @@ def _unmeasured(failure: Failure, place: Place, call: ast.Call, source: str) -> 
     # The list is made within the call: only the message knows it.
     message = str(failure.error)
     detected, name = _DETECTED.search(message), ast.unparse(call.func)
-    if called(call) == "astype" or not re.search("inhomog|non-rect|expected sequence|stack expects|same shape", message):
+    if called(call) == "astype" or not re.search(
+        "inhomog|non-rect|expected sequence|stack expects|same shape", message
+    ):
         return None
     shape = detected[1] if detected else ""
     features = shape.count(",") > 1 or (bool(shape) and not shape.rstrip(")").endswith(","))
     axis = "have different lengths" if not features else "hold steps with different numbers of features"
     return Evidence(
         title=f"{name} cannot make one array: its elements {axis}.",
-        got=f"elements of different lengths (inhomogeneous){f', of which a shape of {shape} is common to all' if shape else ''}",
+        got="elements of different lengths "
+        f"(inhomogeneous){f', of which a shape of {shape} is common to all' if shape else ''}",
         wanted="a rectangle: one length for all",
-        cause=f"An array is a rectangle, and the elements of {source} {axis}. That is refused in your\n"
-        "own line, before any layer has seen the data; the shorter ones have to be padded first.",
+        cause=f"An array is a rectangle, and the elements of this list {axis}. That is refused in your own\n"
+        "line, before any layer has seen the data; the shorter ones have to be padded first.",
         fix=ragged_fix(place, source, None),
         unsure="" if not features else "whether steps or features are missing",
     )
 
 
 def _assigned(place: Place, call: ast.Call, source: str, lengths: Lengths) -> str:
-    # "x = pad_sequences(sentences, ...)" where the call is the whole of an assignment.
-    statement, new = place.statement(), padded(place, source, lengths)
-    if isinstance(statement, ast.Assign) and ast.dump(statement.value) == ast.dump(call):
-        return f"{place.source(statement.targets[0])} = {new}"
-    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        line, old = place.source(statement), place.source(call)
-        if old and old != line and "\n" not in line:
-            return line.replace(old, new, 1)
-    return new
+    # The user's own line, "x = np.array(sentences)" or "model.fit(np.array(sentences), y)", with the padding in it.
+    new, old = padded(place, source, lengths), place.source(call)
+    if called(call) in _FRAMEWORK and source in old and not only_torch(place):
+        new = old.replace(source, new, 1)
+    statement = place.statement()
+    line = place.source(statement) if isinstance(statement, ast.Assign | ast.Expr) else ""
+    return line.replace(old, new, 1) if old and old in line and "\n" not in line else new
 
 
 def _items(value: Any) -> list[Any]:
-    return value[:1] if isinstance(value, list | tuple) else list(value[:1])
+    return list(value[:1])
 
 
 def _library(call: ast.Call, value: Any) -> str:
@@ -230,7 +248,7 @@ def no_batch(failure: Failure, seen: Seen) -> Evidence | None:
         cause=f"{'batch()' if tensorflow else 'The DataLoader'} stacks samples to one array, and these sequences have "
         f"different lengths: {one[0]} and {other[0]}\nsteps. They have to be padded as the batch is made, each to the "
         "longest of its batch.",
-        fix=_padded_batch(place, one) if tensorflow else _collate(place, one),
+        fix=_padded_batch(place) if tensorflow else _collate(place),
     )
 
 
@@ -246,16 +264,13 @@ def _sample(shape: tuple[int, ...]) -> str:
     return f"{shape[0]} steps" + (f" of {shape[1]} features" if len(shape) == 2 else "")
 
 
-_MASK = "keras.layers.Masking(mask_value=0.0) before the recurrent layer, so that padding is not read as data"
-
-
-def _padded_batch(place: Place | None, shape: tuple[int, ...]) -> str:
+def _padded_batch(place: Place | None) -> str:
     call = _made(place, "batch")
     source = place.source(call) if place is not None and call is not None else "dataset.batch(n)"
-    return f"{re.sub(r'[.]batch[(]', '.padded_batch(', source, count=1)}\n{_MASK}"
+    return f"{re.sub(r'[.]batch[(]', '.padded_batch(', source, count=1)}\n{mask(place, None)}".strip()
 
 
-def _collate(place: Place | None, shape: tuple[int, ...]) -> str:
+def _collate(place: Place | None) -> str:
     call = _made(place, "DataLoader")
     source = place.source(call) if place is not None and call is not None else "DataLoader(data, batch_size=n)"
     return (

@@ -35,9 +35,7 @@ def padded(place: Place | None, source: str, lengths: Lengths | None) -> str:
     """
     if only_torch(place):
         torch = module_name(place, "torch", "torch")
-        return (
-            f"{torch}.nn.utils.rnn.pad_sequence([{torch}.as_tensor(one) for one in {source}], batch_first=True)"
-        )
+        return f"{torch}.nn.utils.rnn.pad_sequence([{torch}.as_tensor(one) for one in {source}], batch_first=True)"
     if is_tokens(place, lengths):
         return f"{pad_sequences_name(place)}({source}, padding='post')"
     value = f", value={_FAR}" if lengths is not None and lengths.zeros else ""
@@ -55,7 +53,7 @@ def mask(place: Place | None, lengths: Lengths | None) -> str:
         )
     if masks_padding(place):
         return ""
-    if is_tokens(place, lengths):
+    if is_tokens(place, lengths) or (lengths is None and uses_layer(place, "Embedding")):
         return "Embedding(..., mask_zero=True)      # so that the padding is not read as data"
     value = _FAR if lengths is not None and lengths.zeros else "0.0"
     return f"keras.layers.Masking(mask_value={value}) before the recurrent layer, so that padding is not read as data"

@@ -59,7 +59,9 @@ def measure(value: Any) -> Lengths | None:
     items = _items(value)
     if items is None or not len(items):
         return None
-    lengths, widths, tokens, zeros, odd = [], [], True, False, None
+    lengths: list[int] = []
+    widths: list[tuple[int, ...]] = []
+    tokens, zeros, odd = True, False, None
     for number, item in enumerate(items[:_MOST]):
         one = _one(item)
         if one is None:
@@ -93,7 +95,8 @@ def _one(item: Any) -> tuple[int, list[tuple[int, ...]], bool, bool] | None:
         array = item if isinstance(item, np.ndarray) else None
         kind = str(getattr(item, "dtype", ""))
         empty = array is not None and array.dtype.kind in "iuf" and _has_zeros(array)
-        return shape[0], [tuple(shape[1:])], "int" in kind and len(shape) == 1, empty  # type: ignore[return-value]
+        sizes = [one for one in shape if one is not None]
+        return sizes[0], [tuple(sizes[1:])], "int" in kind and len(shape) == 1, empty
     if isinstance(item, list | tuple) and item:
         shapes = _distinct(shape_in(step) if not is_number(step) else () for step in item[:_STEPS])
         if None in shapes:

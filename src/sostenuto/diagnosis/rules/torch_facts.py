@@ -1,13 +1,14 @@
-"""What is known of tensors of torch: their axes, the batch and padding they come from, the recurrent call that made them."""
+"""What is known of tensors of torch: their axes, the batch and the padding they come from, the call that made them."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sostenuto.diagnosis.events import LayerCall, TorchCall
+from sostenuto.diagnosis.events import Event, Failure, TorchCall, TorchFunction
+from sostenuto.diagnosis.rules.torch_modules import is_tensor
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import Place
 from sostenuto.diagnosis.views import kinds
@@ -38,6 +39,10 @@ class Loader:
     stacks: bool
     drop_last: bool
     source: str
+
+    def like(self, other: Loader) -> bool:
+        """Whether it is the same one, or was made anew by the same line."""
+        return self == other or (bool(self.source) and replace(self, number=other.number) == other)
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,8 @@ class Run:
         training: whether it was in training mode.
         grad: whether a graph was recorded.
         backwards: how often backward() had run before.
+        region: which part of which tensor it read; None where that can't be told.
+        after_training: whether its state goes back to a call in training mode, through calls that were in none.
         place: where.
     """
 
@@ -128,6 +135,8 @@ class Run:
     training: bool = True
     grad: bool = False
     backwards: int = 0
+    region: tuple[int, int] | None = None
+    after_training: bool = False
     place: Place | None = None
 
     @property
@@ -151,11 +160,14 @@ class Taken:
     """A part of a recurrent output that was picked, and might be the wrong one.
 
     Attributes:
-        what: "last row", "last step", "pooled over rows", "pooled over steps", "rows flattened", "state".
+        what: "last row", "last step", "part of last step", "pooled over rows", "pooled over steps", "viewed" or
+            "state 0", with the number that was picked.
         place: where.
         source: as the user wrote it.
         shape: of what it was picked from.
         letters: of what it was picked from.
+        after: the shape after a view.
+        filled: padding in what it was picked from.
     """
 
     what: str
@@ -163,6 +175,8 @@ class Taken:
     source: str
     shape: tuple[int, ...]
     letters: str
+    after: tuple[int, ...] = ()
+    filled: Filled | None = None
 
 
 @dataclass(frozen=True)
@@ -205,101 +219,64 @@ def know(tensor: Any, seen: Seen, facts: Facts) -> None:
         seen.mark(tensor, torch=facts)
 
 
-def is_tensor(thing: Any) -> bool:
-    """Whether it is a tensor of torch."""
-    return "Tensor" in kinds(thing) and hasattr(thing, "requires_grad")
+# What a picked part goes into, if it is what a model computes with.
+_READERS = {"Linear", "BatchNorm1d"}
+
+LOSSES = (
+    *("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy"),
+    *("binary_cross_entropy_with_logits", "cross_entropy", "nll_loss"),
+)
 
 
-def is_rnn(module: Any) -> bool:
-    """Whether it is nn.LSTM, nn.GRU or nn.RNN, or of a class below."""
-    return "RNNBase" in kinds(module)
+def read_by(event: Event, seen: Seen) -> Facts | None:
+    """The facts of a tensor that goes into a linear layer or a loss, or None.
 
-
-def is_cell(module: Any) -> bool:
-    """Whether it is nn.LSTMCell, nn.GRUCell or nn.RNNCell, or of a class below."""
-    return "RNNCellBase" in kinds(module)
-
-
-def is_lstm(module: Any) -> bool:
-    """Whether it has two states, h and c."""
-    return bool(kinds(module) & {"LSTM", "LSTMCell"})
-
-
-def directions(module: Any) -> int:
-    """2 where it reads both ways."""
-    return 2 if getattr(module, "bidirectional", False) else 1
-
-
-def written(module: Any, seen: Seen) -> str:
-    """The call that made a module, as the user wrote it, or as one would write it."""
-    source = seen.history(module).source
-    if source:
-        return source
-    name = type(module).__name__
-    sizes = [("in_features", "out_features"), ("input_size", "hidden_size"), ("num_embeddings", "embedding_dim")]
-    found = next(
-        (
-            [getattr(module, one, None) for one in pair]
-            for pair in sizes
-            if isinstance(getattr(module, pair[0], None), int)
-        ),
-        [],
-    )
-    extra = [
-        f"{name}={getattr(module, name)!r}"
-        for name, plain in (("num_layers", 1), ("batch_first", False), ("bidirectional", False))
-        if getattr(module, name, plain) != plain
-    ]
-    return f"nn.{name}({', '.join([*map(str, found), *extra])})"
-
-
-def made_at(module: Any, seen: Seen) -> str:
-    """", made in line 9" where that is known, else ""."""
-    made = seen.history(module).made
-    return f", made in line {made.line}" if made is not None else ""
-
-
-def name_of(event: TorchCall | LayerCall) -> str:
-    """The user's name for the module that is called: "self.lstm"; its class where it has none there."""
-    module = event.module if isinstance(event, TorchCall) else event.layer
-    place = event.place
-    for call in place.calls() if place is not None else ():
-        if value_of(call.func, place) is module and place is not None:
-            return place.source(call.func)
-    return type(module).__name__
-
-
-def value_of(node: ast.AST, place: Place | None) -> Any:
-    """What a name or attribute stands for, submodules of modules too; None where that would mean running code."""
-    if place is None:
-        return None
-    if isinstance(node, ast.Attribute):
-        owner = value_of(node.value, place)
-        attributes = getattr(owner, "__dict__", {})
-        for where in (attributes, attributes.get("_modules") or {}, attributes.get("_parameters") or {}):
-            if node.attr in where:
-                return where[node.attr]
-        return None
-    return place.value(node)
-
-
-def argument(place: Place | None, module: Any, position: int, *names: str) -> ast.expr | None:
-    """The user's expression for an argument of a module's call, or None."""
-    for call in place.calls() if place is not None else ():
-        if value_of(call.func, place) is not module:
-            continue
-        for keyword in call.keywords:
-            if keyword.arg in names:
-                return keyword.value
-        if position < len(call.args) and not any(isinstance(one, ast.Starred) for one in call.args):
-            return call.args[position]
+    Args:
+        event: that is considered; for the failure of a loss too.
+        seen: the memory.
+    """
+    if isinstance(event, TorchCall):
+        return facts_of(event.inputs[0], seen) if event.inputs and kinds(event.module) & _READERS else None
+    if isinstance(event, TorchFunction) and event.name in LOSSES:
+        return facts_of(event.inputs[0] if event.inputs else event.options.get("input"), seen)
+    if isinstance(event, Failure) and (found := loss_of(event)) is not None:
+        return facts_of(found.input, seen)
     return None
 
 
-def argument_source(place: Place | None, module: Any, position: int, *names: str) -> str:
-    """The same as source, or ""."""
-    node = argument(place, module, position, *names)
-    return place.source(node) if node is not None and place is not None else ""
+@dataclass(frozen=True)
+class Loss:
+    """A loss that raised.
+
+    Attributes:
+        name: of the function: "cross_entropy".
+        input: what the model said.
+        target: what it was compared with.
+        names: all variables of the function.
+    """
+
+    name: str
+    input: Any
+    target: Any
+    names: Mapping[str, Any]
+
+
+def loss_of(failure: Failure) -> Loss | None:
+    """The loss that an exception came out of, or None."""
+    for _, function, names in reversed(failure.frames):
+        if function in LOSSES and "input" in names and "target" in names:
+            return Loss(function, names["input"], names["target"], names)
+    return None
+
+
+def loss_sources(place: Place | None) -> tuple[str, str]:
+    """What the user wrote for the input and the target of a loss; ("output", "target") where that isn't known."""
+    for call in place.calls() if place is not None else ():
+        names = {one.arg: one.value for one in call.keywords if one.arg}
+        given = [*call.args, *(names[one] for one in ("input", "target") if one in names)]
+        if len(given) >= 2 and not any(isinstance(one, ast.Starred) for one in given) and place is not None:
+            return place.source(given[0]), place.source(given[1])
+    return "output", "target"
 
 
 def axes(shape: Any, letters: str) -> str:
@@ -309,28 +286,6 @@ def axes(shape: Any, letters: str) -> str:
     return f"({', '.join(f'{WORDS.get(letter, letter)} {size}' for letter, size in zip(letters, shape, strict=True))})"
 
 
-def shape_of(thing: Any) -> tuple[int, ...]:
-    """The shape of a tensor as plain numbers, () where it has none."""
-    try:
-        return tuple(int(size) for size in thing.shape)
-    except (AttributeError, TypeError, ValueError):
-        return ()
-
-
-def tensors_in(value: Any, most: int = 12) -> Iterator[Any]:
-    """The tensors in tuples, lists and dicts."""
-    waiting = [value]
-    while waiting and most:
-        one = waiting.pop(0)
-        if is_tensor(one):
-            most -= 1
-            yield one
-        elif isinstance(one, dict):
-            waiting[:0] = list(one.values())[:most]
-        elif isinstance(one, list | tuple) and not hasattr(one, "batch_sizes"):
-            waiting[:0] = list(one)[:most]
-
-
 def once(seen: Seen, name: str, key: Any) -> bool:
     """Whether this is asked for the first time."""
     known = seen.notes[name]
@@ -338,3 +293,18 @@ def once(seen: Seen, name: str, key: Any) -> bool:
         return False
     known[key] = True
     return True
+
+
+def first_time(event: Event, seen: Seen, code: str, key: Any) -> bool:
+    """Whether a finding about a module is to be made now: for the first time, or for an exception.
+
+    Args:
+        event: that is considered. For a failure, what was said before without one is taken back: it is the same.
+        seen: the memory.
+        code: of the rule.
+        key: of the module.
+    """
+    if isinstance(event, Failure):
+        seen.findings = [one for one in seen.findings if one.code != code or one.kind == "error"]
+        return True
+    return once(seen, "torch said", (code, key))

@@ -9,20 +9,16 @@ import numpy as np
 
 from sostenuto.diagnosis.arrays import as_array
 from sostenuto.diagnosis.events import TorchCall, TorchFunction
-from sostenuto.diagnosis.rules.torch_facts import (
-    Facts,
-    Filled,
-    Loader,
-    Origin,
-    Run,
-    Taken,
+from sostenuto.diagnosis.rules.torch_facts import Facts, Filled, Run, Taken, facts_of, know
+from sostenuto.diagnosis.rules.torch_following_data import follow_loader, follow_padding
+from sostenuto.diagnosis.rules.torch_modules import (
     directions,
-    facts_of,
+    is_cell,
     is_rnn,
     is_tensor,
-    know,
     name_of,
     shape_of,
+    state_given,
     tensors_in,
     written,
 )
@@ -55,6 +51,9 @@ def follow_call(event: TorchCall, seen: Seen) -> None:
     if is_rnn(module):
         _through_rnn(event, inputs, seen)
         return
+    if is_cell(module):
+        _through_cell(event, inputs, seen)
+        return
     known = facts_of(inputs, seen)
     of = kinds(module)
     if "Embedding" in of and is_tensor(event.output):
@@ -67,7 +66,7 @@ def follow_call(event: TorchCall, seen: Seen) -> None:
         return
     elif "Linear" in of:
         letters = f"{known.letters[:-1]}F" if known.letters else ""
-        know(event.output, seen, replace(known, letters=letters, role="linear", taken=(), layer=written(module, seen)))
+        know(event.output, seen, replace(known, letters=letters, role="linear", layer=written(module, seen)))
     elif of & _SAME:
         know(event.output, seen, known)
     elif role := next((_PROBABILITIES[kind] for kind in of if kind in _PROBABILITIES), ""):
@@ -80,10 +79,10 @@ def follow_function(event: TorchFunction, seen: Seen) -> None:
     """Takes facts through a function of torch."""
     name, output = event.name, event.output
     if name.startswith("DataLoader"):
-        _loader(event, seen)
+        follow_loader(event, seen)
         return
     if name in ("pad_sequence", "pack_padded_sequence", "pad_packed_sequence"):
-        _padding(event, seen)
+        follow_padding(event, seen)
         return
     inputs = event.inputs[0] if event.inputs else None
     if name == "cat":
@@ -109,6 +108,9 @@ def follow_function(event: TorchFunction, seen: Seen) -> None:
     elif name in ("view", "reshape", "flatten"):
         source = event.place.expression if event.place else ""
         know(output, seen, viewed(known, inputs, output, event.place, source))
+    elif name == "index_select":
+        source = event.place.expression if event.place else ""
+        know(output, seen, replace(known, rows="" if known.rows else source or "index_select", filled=None))
     elif name in ("mean", "sum", "max", "amax"):
         _pooled(event, known, output, seen)
     else:
@@ -148,10 +150,8 @@ def _through_rnn(event: TorchCall, inputs: Any, seen: Seen) -> None:
         origin=known.origin,
         filled=filled,
         packed=packed,
-        training=bool(getattr(module, "training", True)),
-        grad=bool(getattr(states[0], "requires_grad", False)),
-        backwards=seen.notes["torch backward"].get("count", 0),
-        place=event.place.bare() if event.place else None,
+        region=None if packed else _region(inputs, seen),
+        **_circumstances(event, states[0], seen),
     )
     seen.notes["torch runs"][id(module)] = run
     base = Facts(run=run, origin=known.origin, rows=known.rows)
@@ -163,6 +163,57 @@ def _through_rnn(event: TorchCall, inputs: Any, seen: Seen) -> None:
     for role, state in zip("hc", states, strict=False):
         letters = "SBU" if len(shape_of(state)) == 3 else "SU"
         know(state, seen, replace(base, letters=letters, role=role))
+
+
+def _through_cell(event: TorchCall, inputs: Any, seen: Seen) -> None:
+    module, output = event.module, event.output
+    states = output if isinstance(output, tuple) else (output,)
+    known = facts_of(inputs, seen) or Facts()
+    run = Run(
+        module=id(module),
+        number=event.number,
+        name=name_of(event),
+        kind=type(module).__name__,
+        source=written(module, seen),
+        batch_first=True,
+        layers=1,
+        directions=1,
+        hidden=int(getattr(module, "hidden_size", 0)),
+        shape=shape_of(inputs),
+        origin=known.origin,
+        **_circumstances(event, states[0], seen),
+    )
+    seen.notes["torch runs"][id(module)] = run
+    for role, state in zip("hc", states, strict=False):
+        know(state, seen, Facts(letters="BU"[: len(shape_of(state))], role=role, run=run, origin=known.origin))
+
+
+def _circumstances(event: TorchCall, state: Any, seen: Seen) -> dict[str, Any]:
+    training = bool(getattr(event.module, "training", True))
+    before = next((known.run for one in state_given(event) if (known := facts_of(one, seen)) and known.run), None)
+    return {
+        "training": training,
+        "grad": bool(getattr(state, "requires_grad", False)),
+        "backwards": seen.notes["torch backward"].get("count", 0),
+        "after_training": not training and before is not None and (before.training or before.after_training),
+        "place": event.place.bare() if event.place else None,
+    }
+
+
+def _region(tensor: Any, seen: Seen) -> tuple[int, int] | None:
+    # Slices of one tensor share its memory; the same slice again means that the data is read anew.
+    base = getattr(tensor, "_base", None)
+    base = tensor if base is None else base
+    marks = seen.marks(base)
+    if "region" not in marks:
+        notes = seen.notes["torch regions"]
+        notes["count"] = notes.get("count", 0) + 1
+        seen.mark(base, region=notes["count"])
+        marks = seen.marks(base)
+    try:
+        return marks["region"], int(tensor.storage_offset())
+    except (KeyError, RuntimeError, AttributeError):
+        return None
 
 
 def _shape_of_packed(packed: Any, module: Any) -> tuple[int, ...]:
@@ -225,21 +276,19 @@ def _picked(event: TorchFunction, known: Facts, seen: Seen) -> None:
     taken = list(known.taken)
     run = known.run
     if run is not None and len(known.letters) == 3 and known.letters[:2] in ("BT", "TB") and known.role != "h":
-        part = Taken("", place, source, shape_of(tensor), known.letters)
+        part = Taken("", place, source, shape_of(tensor), known.letters, filled=known.filled)
         if gone == {known.letters.index("B"): -1} and min(shape_of(tensor)[:2]) > 1:
             taken.append(replace(part, what="last row"))
         elif gone == {known.letters.index("T"): -1}:
             taken.append(replace(part, what="last step" if letters[-1:] == known.letters[-1] else "part of last step"))
     if known.role in "hc" and known.role and 0 in gone and known.letters[:1] == "S":
         taken.append(Taken(f"state {gone[0]}", place, source, shape_of(tensor), known.letters))
-        if run is not None:
-            chosen = seen.notes["torch states picked"].setdefault((run.module, known.role), {})
-            states = run.layers * run.directions
-            chosen.setdefault(gone[0] % states if states else gone[0], (place, source))
     # Parts of the features are no longer what was picked.
-    if isinstance(index, tuple) and len(index) and letters and letters[-1] == "?":
-        taken = []
-    know(event.output, seen, replace(known, letters=letters, taken=tuple(taken)))
+    if letters[-1:] == "?":
+        taken = [one for one in taken if one.what == "last row"]
+    time = known.letters.find("T")
+    filled = None if time in gone else known.filled
+    know(event.output, seen, replace(known, letters=letters, taken=tuple(taken), filled=filled))
 
 
 def _pooled(event: TorchFunction, known: Facts, output: Any, seen: Seen) -> None:
@@ -259,8 +308,9 @@ def _pooled(event: TorchFunction, known: Facts, output: Any, seen: Seen) -> None
         what = "pooled over rows" if known.letters[dim] == "B" else "pooled over steps"
         place = event.place.bare() if event.place else None
         source = event.place.expression if event.place else ""
-        taken.append(Taken(what, place, source, shape, known.letters))
-    know(output, seen, replace(known, letters=letters, taken=tuple(taken)))
+        taken.append(Taken(what, place, source, shape, known.letters, filled=known.filled))
+    filled = None if known.letters[dim] == "T" else known.filled
+    know(output, seen, replace(known, letters=letters, taken=tuple(taken), filled=filled))
 
 
 def _joined(event: TorchFunction, seen: Seen) -> None:
@@ -274,93 +324,3 @@ def _joined(event: TorchFunction, seen: Seen) -> None:
     first = found[0]
     # Joined states are the remedy, not the mistake.
     know(event.output, seen, replace(first, taken=tuple(states), letters="" if len(found) > 1 else first.letters))
-
-
-def _padding(event: TorchFunction, seen: Seen) -> None:
-    inputs = event.inputs[0] if event.inputs else event.options.get("sequences", event.options.get("input"))
-    known = facts_of(inputs, seen) or Facts()
-    given = dict(zip(("batch_first", "padding_value", "padding_side"), event.inputs[1:], strict=False)) | dict(
-        event.options
-    )
-    if event.name == "pad_sequence":
-        if not isinstance(inputs, list | tuple) or not all(shape_of(one) for one in inputs):
-            return
-        lengths = tuple(shape_of(one)[0] for one in inputs)
-        first = bool(given.get("batch_first", False))
-        letters = ("BT" if first else "TB") + "F" * (len(shape_of(event.output)) - 2)
-        filled = None
-        if len(set(lengths)) > 1 and given.get("padding_side", "right") == "right":
-            filled = Filled(lengths, max(lengths), float(given.get("padding_value", 0.0)), "pad_sequence")
-        why = f"pad_sequence(batch_first={first})"
-        know(event.output, seen, Facts(letters=letters, why=why, filled=filled))
-    elif event.name == "pack_padded_sequence":
-        lengths = event.inputs[1] if len(event.inputs) > 1 else event.options.get("lengths")
-        filled = known.filled or _filled_by(lengths, known, inputs, "lengths")
-        know(getattr(event.output, "data", None), seen, replace(known, letters="", filled=filled))
-    elif event.name == "pad_packed_sequence" and isinstance(event.output, tuple):
-        out, lengths = event.output
-        packed = facts_of(getattr(inputs, "data", None), seen) or Facts()
-        first = bool(given.get("batch_first", False))
-        letters = ("BT" if first else "TB") + ("U" if len(shape_of(out)) == 3 else "")
-        filled = _filled_by(lengths, packed, out, "pad_packed_sequence", 0 if first else 1)
-        why = f"pad_packed_sequence(batch_first={first})"
-        know(out, seen, replace(packed, letters=letters, why=why, filled=filled))
-
-
-def _filled_by(lengths: Any, known: Facts, tensor: Any, by: str, batch_axis: int = 0) -> Filled | None:
-    array = as_array(lengths) if is_tensor(lengths) else np.asarray(lengths) if isinstance(lengths, list) else None
-    shape = shape_of(tensor)
-    if array is None or array.ndim != 1 or not array.size or array.dtype.kind not in "iu" or len(shape) < 2:
-        return None
-    found = tuple(int(one) for one in array)
-    return Filled(found, max(found), 0.0, by) if len(set(found)) > 1 else None
-
-
-def _loader(event: TorchFunction, seen: Seen) -> None:
-    notes = seen.notes["torch loaders"]
-    if event.name == "DataLoader":
-        loader = event.inputs[0]
-        call = event.place.call("DataLoader") if event.place else None
-        seen.mark(
-            loader,
-            loader=Loader(
-                number=len(notes),
-                shuffle="RandomSampler" in kinds(getattr(loader, "sampler", None)),
-                batch_size=getattr(loader, "batch_size", None),
-                size=_length(getattr(loader, "dataset", None)),
-                stacks=getattr(getattr(loader, "collate_fn", None), "__name__", "") == "default_collate"
-                and getattr(loader, "batch_size", None) is not None,
-                drop_last=bool(getattr(loader, "drop_last", False)),
-                source=event.place.source(call) if event.place and call is not None else "",
-            ),
-        )
-        notes[len(notes)] = 0
-    elif event.name == "DataLoader.__iter__":
-        loader = seen.marks(event.inputs[0]).get("loader")
-        if loader is not None:
-            seen.mark(event.output, iterates=(loader, notes[loader.number]), batches=0)
-            notes[loader.number] += 1
-    else:
-        marks = seen.marks(event.inputs[0])
-        if "iterates" not in marks:
-            return
-        loader, epoch = marks["iterates"]
-        found = list(tensors_in(event.output))
-        rows = {shape_of(one)[0] for one in found if shape_of(one)}
-        scalar = any(len(shape_of(one)) == 1 or shape_of(one)[1:] == (1,) for one in found[1:])
-        origin = Origin(loader, epoch, marks["batches"], scalar)
-        marks["batches"] += 1
-        for one in found:
-            known = facts_of(one, seen) or Facts()
-            letters, why = known.letters, known.why
-            if loader.stacks and len(rows) == 1 and shape_of(one):
-                letters, why = "B" + "?" * (len(shape_of(one)) - 1), "DataLoader"
-            know(one, seen, replace(known, letters=letters, why=why, origin=origin))
-
-
-def _length(thing: Any) -> int | None:
-    # Only of data sets of torch itself: __len__ of the user's would be the user's code.
-    tensors = getattr(thing, "tensors", None)
-    if isinstance(tensors, tuple) and tensors:
-        return shape_of(tensors[0])[0] if shape_of(tensors[0]) else None
-    return len(thing) if isinstance(thing, list | tuple) else None

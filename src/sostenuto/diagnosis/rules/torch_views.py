@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sostenuto.diagnosis.rules.torch_facts import Facts, Taken, shape_of
+from sostenuto.diagnosis.rules.torch_facts import Facts, Taken
+from sostenuto.diagnosis.rules.torch_modules import shape_of
 from sostenuto.diagnosis.source import Place
 
 
@@ -130,7 +131,7 @@ def viewed(known: Facts, before: Any, after: Any, place: Place | None, source: s
             letters = known.letters[0] + "?" * (len(new) - 1)
         if old[-1] == new[-1] and len(new) == 2 and len(old) == 3:
             letters = "?" + known.letters[-1]
-        if known.run is not None and len(old) == 3 and len(new) == 2:
+        if known.run is not None and len(old) == 3:
             bare = place.bare() if place is not None else None
-            taken = (*taken, Taken(f"viewed {new[0]}x{new[1]}", bare, source, old, known.letters))
+            taken = (*taken, Taken("viewed", bare, source, old, known.letters, new))
     return replace(known, letters=letters, taken=taken)

@@ -1,0 +1,70 @@
+"""States that a program fits to its batch by hand."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from sostenuto.diagnosis.catalogue import Evidence
+from sostenuto.diagnosis.events import Failure
+from sostenuto.diagnosis.rules.state_pages import SO328
+from sostenuto.diagnosis.seen import Seen
+from sostenuto.diagnosis.source import Place, called
+
+_NEGATIVE = re.compile(r"(?:[Nn]egative dimension|must be >= 0|non-?negative|negative|less than zero)")
+_NUMBER = re.compile(r"-\d+")
+_STATES = re.compile(r"(?:^|_)(?:h|c|hx|cx|hc|state|states|hidden|cell|carry|memory)(?:_|$|\d)", re.IGNORECASE)
+
+
+@SO328.on(Failure)
+def negative_padding(failure: Failure, seen: Seen) -> Evidence | None:
+    """Looks for zeros of a negative number of rows, put behind a state."""
+    place = failure.place
+    found = _zeros(place) if place is not None and _NEGATIVE.search(failure.message) else None
+    if place is None or found is None:
+        return None
+    call, difference = found
+    state = _state_in(difference.right)
+    number = _NUMBER.search(failure.message)
+    wanted, rows = place.source(difference.left), _rows(place, state)
+    missing = number[0] if number else "a negative number"
+    many = f"{rows} rows" if rows is not None else "more rows"
+    return Evidence(
+        title=f"The batch is smaller than the state, and {called(call)} is asked for {missing} rows.",
+        got=f"{place.source(call)}: {place.source(difference)} is {missing}",
+        wanted=f"0 or more: the state {state} has {many}, the batch is smaller",
+        cause=f"The zeros fill the state up to the batch, which works only while the batch grows. When it shrinks, the "
+        f"number of\nmissing rows is negative ({missing}), and there is no such array.",
+        fix=f"{state} = {state}[:{wanted}]        # where the batch is smaller\n"
+        "# rows are still matched by position; so.LSTM(..., stateful=True) or a session keeps one state per sequence",
+        boundary=(state,),
+    )
+
+
+def _zeros(place: Place) -> tuple[ast.Call, ast.BinOp] | None:
+    # zeros((batch - h.shape[0], units)), in the statement that failed
+    for call in place.calls():
+        for one in ast.walk(call):
+            if isinstance(one, ast.Call) and called(one) in ("zeros", "ones", "full", "fill", "new_zeros", "pad"):
+                for part in ast.walk(one):
+                    if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Sub) and _state_in(part.right):
+                        return one, part
+    return None
+
+
+def _state_in(node: ast.AST) -> str:
+    # The name of a state whose number of rows is subtracted: h.shape[0], len(h).
+    shaped = any(isinstance(one, ast.Attribute) and one.attr == "shape" for one in ast.walk(node))
+    counted = isinstance(node, ast.Call) and called(node) in ("len", "shape")
+    for one in ast.walk(node):
+        if isinstance(one, ast.Name) and _STATES.search(one.id) and (shaped or counted):
+            return one.id
+    return ""
+
+
+def _rows(place: Place, name: str) -> int | None:
+    shape = getattr(place.names.get(name), "shape", None)
+    try:
+        return int(shape[0]) if shape is not None else None
+    except (TypeError, ValueError, IndexError):
+        return None
