@@ -177,7 +177,7 @@ MISTAKES = {
         ("softmax", "logits"),
     ),
     "sigmoid twice": (
-        "F.binary_cross_entropy_with_logits(torch.sigmoid(nn.GRU(3, 1, batch_first=True)(x)[1][-1]), y.abs().clamp(0, 1))",
+        "F.binary_cross_entropy_with_logits(torch.sigmoid(nn.GRU(3, 1, batch_first=True)(x)[1][-1]), y.sigmoid())",
         "SO054",
         ("sigmoid", "twice"),
     ),

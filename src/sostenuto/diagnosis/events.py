@@ -171,12 +171,14 @@ class TorchCall(Event):
         inputs: its positional arguments.
         output: what it returned.
         number: how many calls of this module were seen before.
+        gradients: whether gradients were recorded: not so under torch.no_grad().
     """
 
     module: Any
     inputs: tuple[Any, ...]
     output: Any = None
     number: int = 0
+    gradients: bool = True
 
 
 @dataclass

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import TYPE_CHECKING, Any
 
 from sostenuto.diagnosis.events import LayerMade, TorchCall, TorchFunction
 from sostenuto.diagnosis.source import is_users, place_now
+from sostenuto.explaining.patches import Patches
 
 if TYPE_CHECKING:
-    from sostenuto.explaining.patches import Patches
     from sostenuto.explaining.watching import Watch
 
 MODULES = (
@@ -49,6 +50,15 @@ def wrap(watch: Watch, patches: Patches) -> None:
     # Adapters alone import a backend; this one is there, or nobody would call.
     torch = sys.modules["torch"]
     entries = _Entries(watch)
+    _wrap(torch, entries, entries.patches)
+    patches.later(entries.patches.undo)
+    # Compilers read the source of what they find under a name, and have to find torch's own.
+    patches.name(torch, "compile", entries.compiled)
+    patches.name(torch.export, "export", entries.compiled)
+    patches.name(torch.jit, "script", entries.scripted)
+
+
+def _wrap(torch: Any, entries: _Entries, patches: Patches) -> None:
     for name in MODULES:
         module = getattr(torch.nn, name, None) or getattr(torch.nn.modules.rnn, name, None)
         if module is not None:
@@ -86,6 +96,23 @@ class _Entries:
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
+        self.patches = Patches()
+
+    def compiled(self, original: Any, *args: Any, **kwargs: Any) -> Any:
+        # It compiles when it is called, at any time from now on: nothing of torch is looked at any more.
+        self.patches.undo()
+        return original(*args, **kwargs)
+
+    def scripted(self, original: Any, *args: Any, **kwargs: Any) -> Any:
+        # It looks for names in the frame that called it, two below ours.
+        if "_frames_up" in inspect.signature(original).parameters:
+            kwargs["_frames_up"] = kwargs.get("_frames_up", 0) + 2
+        self.patches.undo()
+        try:
+            return original(*args, **kwargs)
+        finally:
+            if self.watch.active:
+                _wrap(sys.modules["torch"], self, self.patches)
 
     def made(self, original: Any, module: Any, *args: Any, **kwargs: Any) -> None:
         original(module, *args, **kwargs)
@@ -104,6 +131,7 @@ class _Entries:
                 watch.failing.append(TorchCall(place_now(), module, (*args, *kwargs.values())))
                 raise
         event = TorchCall(place_now(), module, (*args, *kwargs.values()))
+        event.gradients = sys.modules["torch"].is_grad_enabled()
         watch.failing.clear()
         try:
             event.output = original(module, *args, **kwargs)
@@ -194,7 +222,7 @@ class _Entries:
     def _few(self, name: str) -> bool:
         counts = self.watch.seen.notes["torch functions"]
         counts[name] = counts.get(name, 0) + 1
-        return counts[name] <= 20 * _MOST
+        return counts[name] <= 2 * _MOST
 
 
 def _compiling() -> bool:

@@ -178,8 +178,7 @@ def _wanted(name: str, embeds: bool) -> str:
 
 def _cause(name: str, embeds: bool, contents: Contents, value: Any) -> str:
     if embeds:
-        return "An Embedding looks up whole numbers. Words are strings, and nothing in the model turns them into "
-        "token ids."
+        return "An Embedding looks up whole numbers; words are strings, and nothing in the model turns them into ids."
     if name == "y":
         return "A loss compares numbers. These labels are text (strings), and have to be turned into classes first."
     if contents.columns:

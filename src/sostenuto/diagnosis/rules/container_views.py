@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -90,6 +91,12 @@ def rows_in(value: Any) -> int | None:
     """The length of the first axis of an array or of nested lists, or None."""
     shape = shape_in(value)
     return shape[0] if shape else None
+
+
+def holds_numbers(value: Any) -> bool:
+    """Whether an array or table is made of numbers, as far as its dtypes say: not of text, dates or objects."""
+    dtypes = list(value.dtypes) if type(value).__name__ == "DataFrame" else [getattr(value, "dtype", "")]
+    return not any(re.search("object|str|<U|datetime", str(one)) for one in dtypes)
 
 
 def is_number(value: Any) -> bool:

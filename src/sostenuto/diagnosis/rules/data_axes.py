@@ -9,7 +9,15 @@ from sostenuto.diagnosis.catalogue import Evidence
 from sostenuto.diagnosis.events import Batch, Failure, LayerCall, ModelCall
 from sostenuto.diagnosis.rules.axes import SO102, SO103
 from sostenuto.diagnosis.rules.container_calls import Given, givens, written
-from sostenuto.diagnosis.rules.container_views import Input, batch_words, inputs_of, is_array, is_container, shape_in
+from sostenuto.diagnosis.rules.container_views import (
+    Input,
+    batch_words,
+    holds_numbers,
+    inputs_of,
+    is_array,
+    is_container,
+    shape_in,
+)
 from sostenuto.diagnosis.rules.data_axes_pages import SO115, SO116, SO118, SO126
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import Place
@@ -40,7 +48,8 @@ def pairs(given: Given) -> Iterator[tuple[Input, tuple[int | None, ...], str, An
     known = reads(given.model)
     if len(known) == 1 and (is_array(given.x) or not isinstance(given.x, list | tuple | dict)):
         shape = shape_in(given.x)
-        if shape is not None:
+        # Text and objects have rules of their own.
+        if shape is not None and (not is_array(given.x) or holds_numbers(given.x)):
             yield known[0], shape, given.source, given.x
     elif isinstance(given.x, dict):
         for one in known:
@@ -100,9 +109,11 @@ def swapped(failure: Failure, seen: Seen) -> Iterator[Evidence]:
             yield Evidence(
                 title=f"Time and features are swapped between {source} and the model.",
                 got=f"{source} is {there}: {got[1]} and then {got[2]}",
-                wanted=f"(batch, time {'?' if steps is None else steps}, features {features}): what Input(shape={declared}) "
+                wanted=f"(batch, time {'?' if steps is None else steps}, features {features}): what "
+                f"Input(shape={declared}) "
                 "says",
-                cause="The last two axes are in the other order than the model declares. Keras reads time first, then the "
+                cause="The last two axes are in the other order than the model declares. Keras reads time first, then "
+                "the "
                 f"features\nof a step. If {source} has {got[1]} timesteps of {got[2]} features, the Input's order is "
                 "wrong; if it has\nfeatures first, the data's.",
                 fix=f"keras.Input(shape=({got[1]}, {got[2]}))        # {got[1]} timesteps of {got[2]} features\n"
@@ -143,8 +154,10 @@ def _features(
     return Evidence(
         title=f"{who} was built for {count(built, 'feature')} per step and gets {got[-1]}.",
         got=f"{got[-1]} features per step: {source} {batch_words(got)}",
-        wanted=f"{batch_words((*got[:-1], built))}: the weights of {reader} have {count(built, 'row')}, one per feature",
-        cause=f"The number of features per step, the last axis, belongs to a layer's weights: fixed when it was built,\n"
+        wanted=f"{batch_words((*got[:-1], built))}: the weights of {reader} have {count(built, 'row')}, one per "
+        "feature",
+        cause="The number of features per step, the last axis, belongs to a layer's weights: fixed when it was "
+        "built,\n"
         f"here to {built}. Data with {got[-1]} does not fit them, in training or in prediction.",
         fix=(fix + "\n# or " if fix else "")
         + f"{declared}        # a model for {got[-1]} features"
@@ -173,7 +186,8 @@ def other_steps(failure: Failure, seen: Seen) -> Iterator[Evidence]:
                 wanted=f"{batch_words(wanted.shape, wanted.tokens)}, as its Input says",
                 cause="The number of steps stands in the Input, so only sequences of that length fit. Recurrent layers "
                 "themselves\ntake any length: time may stay open.",
-                fix=f"{free}        # any number of steps\n# or sequences of {wanted.shape[axis]} steps: cut, or padded and "
+                fix=f"{free}        # any number of steps\n# or sequences of {wanted.shape[axis]} steps: cut, or "
+                "padded and "
                 "masked",
                 boundary=(source, _reader(given)),
             )
@@ -256,7 +270,7 @@ def _silent_window(
 def too_many_axes(failure: Failure, seen: Seen) -> Iterator[Evidence]:
     """Looks for data with an axis more than the model reads."""
     for given in givens(failure):
-        for wanted, got, source, value in pairs(given):
+        for wanted, got, source, _ in pairs(given):
             if len(got) != len(wanted.shape) + 1 or len(wanted.shape) not in (2, 3):
                 continue
             ones = [axis for axis, size in enumerate(got) if size == 1]
@@ -271,7 +285,8 @@ def too_many_axes(failure: Failure, seen: Seen) -> Iterator[Evidence]:
                 got=f"{source} of shape {got}",
                 wanted=batch_words(wanted.shape, wanted.tokens)
                 + (f"; without axis {fitting[0]}, of length 1, it is {shorter}" if fitting else ""),
-                cause="There is one axis too many in front of, or behind, those the model reads: a batch of batches, or "
+                cause="There is one axis too many in front of, or behind, those the model reads: a batch of batches, "
+                "or "
                 "steps\nwith an axis of their own.",
                 fix=_rewritten(given, source, fix.partition("        #")[0]),
                 unsure="" if fitting else "which of the axes is the batch, and which is time",
@@ -291,8 +306,10 @@ def time_first(failure: Failure, seen: Seen) -> Iterator[Evidence]:
             title=f"{given.source} has time in front, and Keras reads the batch there.",
             got=f"{given.source} {got}: {got[0]} in front, beside {rows[0]} targets",
             wanted=f"(batch {got[1]}, time {got[0]}, features {got[2]}): as many sequences in front as targets",
-            cause=f"Keras takes the first axis for the batch, so it counts {got[0]} sequences and {rows[0]} targets. The "
-            f"second axis\nhas the {rows[0]}: the data is time-major, (time, batch, features), as PyTorch has it without "
+            cause=f"Keras takes the first axis for the batch, so it counts {got[0]} sequences and {rows[0]} targets. "
+            "The "
+            f"second axis\nhas the {rows[0]}: the data is time-major, (time, batch, features), as PyTorch has it "
+            "without "
             "batch_first.",
             fix=_rewritten(given, given.source, f"{given.source}.swapaxes(0, 1)"),
             boundary=(given.source, _reader(given)),

@@ -1,4 +1,4 @@
-"""Pages of codes about data whose axes do not fit a model; SO102 and SO103, which our layers refuse too, are in axes.py."""
+"""Pages of codes about data whose axes do not fit a model; SO102 and SO103, of our layers too, are in axes.py."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ model.fit(x, y, verbose=0)
 SO115 = rule(
     "SO115",
     "The data has another number of steps than the Input declares",
-    """Input(shape=(20, 3)) takes sequences of 20 steps only. Recurrent layers need no such promise: their weights do not
-    depend on the number of steps.""",
+    """Input(shape=(20, 3)) takes sequences of 20 steps only. Recurrent layers need no such promise: their weights do
+    not depend on the number of steps.""",
     """Leave time open: Input(shape=(None, 3)). Where a Flatten or a Dense behind it needs the number, cut or pad the
     sequences to it, and mask what was padded.""",
     example=_DATA + _FLAT.format(40),
@@ -49,8 +49,8 @@ SO116 = rule(
 SO118 = rule(
     "SO118",
     "The data has more axes than the model reads",
-    """A recurrent layer reads (batch, time, features). A fourth axis, be it a batch of batches or rows and columns of an
-    image, has no place in it.""",
+    """A recurrent layer reads (batch, time, features). A fourth axis, be it a batch of batches or rows and columns of
+    an image, has no place in it.""",
     """Remove an axis of length 1 with squeeze, join axes with reshape, or run layers for images on each step with
     TimeDistributed.""",
     example=_DATA + _model("(50, 4)") + "model.predict(x[None], verbose=0)\n",

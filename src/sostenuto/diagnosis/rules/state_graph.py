@@ -27,8 +27,10 @@ def two_inputs(failure: Failure, seen: Seen) -> Evidence | None:
         if isinstance(one, ast.Call) and called(one) == "Input"
     ]
     first = place.source(fresh[0]) if fresh else "keras.Input(...)"
-    made = f"{len(fresh)} calls of Input in one line, each of which makes an input of its own" if len(fresh) > 1 else (
-        "outputs that were computed from another Input than the model's"
+    made = (
+        f"{len(fresh)} calls of Input in one line, each of which makes an input of its own"
+        if len(fresh) > 1
+        else ("outputs that were computed from another Input than the model's")
     )
     fix = f"inputs = {first}\n"
     if call is not None:
@@ -41,7 +43,8 @@ def two_inputs(failure: Failure, seen: Seen) -> Evidence | None:
     return Evidence(
         got=made,
         wanted="one Input, given to the first layer and to the model: the same input",
-        cause="Each call of keras.Input makes a different input, even of the same shape. The layers were applied to one, "
+        cause="Each call of keras.Input makes a different input, even of the same shape. The layers were applied to "
+        "one, "
         "and the\nmodel is given another, so its outputs are not connected to its inputs.",
         fix=fix,
         boundary=("Input", "Model"),

@@ -77,14 +77,20 @@ def _evidence(event: LayerCall, origin: Origin, wanted: tuple[str, ...]) -> Evid
         expression = place.expression if place is not None else ""
         parts = [one.strip() for one in source.strip("[]()").split(",")]
         turned = f"[{', '.join(reversed(parts))}]" if len(parts) == 2 else "[h, c]"
-        fix = with_keyword(expression, "initial_state", turned) if "initial_state" in expression else f"initial_state={turned}"
+        fix = (
+            with_keyword(expression, "initial_state", turned)
+            if "initial_state" in expression
+            else f"initial_state={turned}"
+        )
         got = f"initial_state={source or '[c, h]'}: the cell state c first, the hidden state h behind it"
     return Evidence(
         title=f"{title(event.layer)} starts with hidden state and cell state swapped.",
         got=got,
         wanted=f"output, {', '.join(wanted)} = {origin.layer}; initial_state=[h, c]",
-        cause=f"{origin.layer} returns output, hidden state h, cell state c, in this order, and initial_state takes [h, c]. "
-        "Both have\nthe same shape, so nothing notices that they are the other way round; the layer goes on from a state "
+        cause=f"{origin.layer} returns output, hidden state h, cell state c, in this order, and initial_state takes "
+        "[h, c]. "
+        "Both have\nthe same shape, so nothing notices that they are the other way round; the layer goes on from a "
+        "state "
         "that never was.",
         fix=fix,
         place=where,

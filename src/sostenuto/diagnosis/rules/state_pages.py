@@ -12,10 +12,10 @@ x = np.random.default_rng(0).random((2, 6, 3)).astype("float32")
 SO324 = rule(
     "SO324",
     "An initial state has other units than the layer it starts",
-    """A state is as wide as the layer that keeps it: one number per unit. An encoder of 48 units cannot start a decoder of
-    64. Keras builds such a model without a word, and fails in a product when it runs.""",
-    """Give both layers the same number of units, or project the states with a Dense layer. Behind a Bidirectional encoder,
-    concatenate its two directions and double the decoder's units.""",
+    """A state is as wide as the layer that keeps it: one number per unit. An encoder of 48 units cannot start a decoder
+    of 64. Keras builds such a model without a word, and fails in a product when it runs.""",
+    """Give both layers the same number of units, or project the states with a Dense layer. Behind a Bidirectional
+    encoder, concatenate its two directions and double the decoder's units.""",
     example=_ENCODER
     + """
 output, h, c = keras.layers.LSTM(4, return_state=True)(x)
@@ -41,8 +41,8 @@ SO325 = rule(
 SO326 = rule(
     "SO326",
     "An initial state has another batch size than the inputs",
-    """A state has one row for each sequence of the batch. One that was made for, or left by, a batch of another size does
-    not fit; where it happens to broadcast, rows get the state of others.""",
+    """A state has one row for each sequence of the batch. One that was made for, or left by, a batch of another size
+    does not fit; where it happens to broadcast, rows get the state of others.""",
     """Make the state for the rows at hand, or keep it by sequence: layers of Sostenuto take batches of any size, and
     sessions keep state by id.""",
     example=_ENCODER
@@ -60,7 +60,7 @@ output = keras.layers.LSTM(4)(x, initial_state=state)
 SO327 = rule(
     "SO327",
     "A layer is started with a sequence of outputs instead of a state",
-    """With return_sequences=True the first output of a layer has a time axis: (batch, time, units). A state has none.""",
+    """With return_sequences=True the first output of a layer has a time axis. A state has none: (batch, units).""",
     """Set return_state=True on the encoder, and pass what comes behind its output.""",
     example=_ENCODER
     + """
@@ -77,10 +77,10 @@ again = keras.layers.LSTM(4)(x, initial_state=[h, c])
 SO328 = rule(
     "SO328",
     "A state is padded to the batch, and the batch is smaller",
-    """Zeros put behind a state make it fit a batch that grew. For a smaller batch their number is negative, and there is
-    no such array. Rows are matched by position then, so sequences may go on from the state of others.""",
-    """Cut the state where the batch shrinks: h[:batch_size]. Better, keep one state per sequence: a session of Sostenuto
-    keeps it by id, for batches of any size and order.""",
+    """Zeros put behind a state make it fit a batch that grew. For a smaller batch their number is negative, and there
+    is no such array. Rows are matched by position then, so sequences may go on from the state of others.""",
+    """Cut the state where the batch shrinks: h[:batch_size]. Better, keep one state per sequence: a session of
+    Sostenuto keeps it by id, for batches of any size and order.""",
     example="""
 import numpy as np
 h, batch = np.zeros((6, 4)), 2

@@ -130,7 +130,8 @@ def other_rows(failure: Failure, seen: Seen) -> Evidence | None:
             title=f"{title(call.layer)} gets {count(rows, 'row')}, and an initial state for {other}.",
             got=f"inputs of batch {rows}, {what} of batch {other}: ({other}, {wide})",
             wanted=f"one row of state for each row of the batch: ({rows}, {wide})",
-            cause=f"A state belongs to a sequence, so the initial state has as many rows as the batch. This one was made "
+            cause="A state belongs to a sequence, so the initial state has as many rows as the batch. This one was "
+            "made "
             f"for {other},\nand the batch has {rows}"
             + (": some sequences have ended." if other > rows else ": some sequences are new."),
             fix=_for_rows(source, rows, other, wide),
@@ -147,12 +148,14 @@ def _source(place: Place | None, cell: bool) -> str:
 
 def _for_rows(source: str, rows: int, other: int, wide: int | None) -> str:
     name = source if source.isidentifier() else "state"
-    fresh = f"[keras.ops.zeros(({rows}, {wide})) for _ in {name}]        # new sequences: the state is zero, for {rows} rows"
+    fresh = (
+        f"[keras.ops.zeros(({rows}, {wide})) for _ in {name}]        # new sequences: the state is zero, for "
+        f"{rows} rows"
+    )
     if other < rows:
         return f"{name} = {fresh}\n# or so.LSTM: state by id, and batches of any size"
     return (
-        f"{name} = [one[:{rows}] for one in {name}]        # if the first {rows} sequences go on\n"
-        f"# or {name} = {fresh}"
+        f"{name} = [one[:{rows}] for one in {name}]        # if the first {rows} sequences go on\n# or {name} = {fresh}"
     )
 
 
@@ -171,7 +174,8 @@ def sequence_for_state(failure: Failure, seen: Seen) -> Evidence | None:
             title=f"{title(call.layer)} is started with a sequence, not with a state.",
             got=f"{tuple(wrong.shape)}: an output for every step" + (f" of {giver}" if origin else ""),
             wanted=f"(batch, units {units_of(call.layer)}): {', '.join(wanted)}",
-            cause="With return_sequences=True the first output holds all steps. A state is what is left at the end: the "
+            cause="With return_sequences=True the first output holds all steps. A state is what is left at the end: "
+            "the "
             "outputs behind\nthe first, with return_state=True.",
             fix=f"output, {', '.join(one[-1] for one in wanted)} = encoder(x)        # return_state=True\n"
             + _as_many(call, wanted),

@@ -25,9 +25,9 @@ from sostenuto.diagnosis.wording import axes, count
 SO321 = rule(
     "SO321",
     "The outputs of a recurrent layer are unpacked into too many or too few names",
-    """With return_state=True a layer returns its output and then its states: an LSTM three tensors (output, hidden state h,
-    cell state c), a GRU or SimpleRNN two (output, h), a Bidirectional LSTM five (output, forward h, forward c, backward
-    h, backward c).""",
+    """With return_state=True a layer returns its output and then its states: an LSTM three tensors (output, hidden
+    state h, cell state c), a GRU or SimpleRNN two (output, h), a Bidirectional LSTM five (output, forward h, forward c,
+    backward h, backward c).""",
     """Write as many names as there are tensors: output, h, c = lstm(x), and output, h = gru(x).""",
     example="""
 import keras
@@ -44,8 +44,8 @@ output, h, c = keras.layers.LSTM(4, return_state=True)(steps)
 SO322 = rule(
     "SO322",
     "A layer without return_state=True returns one tensor, and it is unpacked",
-    """A recurrent layer returns its states only with return_state=True. Otherwise there is one tensor, and Python takes it
-    apart along its first axis, the batch: an error, or, where the batch has as many rows as there are names, rows of
+    """A recurrent layer returns its states only with return_state=True. Otherwise there is one tensor, and Python takes
+    it apart along its first axis, the batch: an error, or, where the batch has as many rows as there are names, rows of
     the batch under the names of states.""",
     """Set return_state=True, or assign the one output to one name.""",
     example="""
@@ -92,7 +92,8 @@ def other_number(failure: Failure, seen: Seen) -> Evidence | None:
         title=f"{title(layer)} returns {_number(returned)} tensors, and they are unpacked into {number}.",
         got=f"{number}: {', '.join(names)}",
         wanted=f"{count(returned, 'name')}: {', '.join(wanted)}",
-        cause=f"With return_state=True a {_around(layer)} returns its output and all of its states: {_number(returned)} "
+        cause=f"With return_state=True a {_around(layer)} returns its output and all of its states: "
+        f"{_number(returned)} "
         f"tensors,\n{', '.join(wanted)}."
         + ("" if "LSTM" in kinds(layer) or "forward_layer" in dir(layer) else f" A {kind} has no cell state."),
         fix=_with_names(place, target, _good_names(names, layer)),
@@ -136,7 +137,8 @@ def _one_tensor(layer: object, place: Place, target: ast.Tuple | ast.List, seen:
         title=f"{title(layer)} returns one tensor, and it is unpacked into {count(len(names), 'name')}.",
         got=f"one output of {title(layer)}{got or f', for {len(names)} names: ' + ', '.join(names)}",
         wanted=f"return_state=True, to get {', '.join(('output', *names_of_states(layer)))}",
-        cause="Without return_state=True a recurrent layer returns its output alone, no states. Unpacking takes that one "
+        cause="Without return_state=True a recurrent layer returns its output alone, no states. Unpacking takes that "
+        "one "
         "tensor\napart along its first axis, the batch.",
         fix=with_keyword(source, "return_state", "True") + (f"        # {made.words.split(':')[0]}" if made else ""),
         place=place,
@@ -169,7 +171,10 @@ def _around(layer: object) -> str:
 
 def _good_names(names: list[str], layer: object) -> list[str]:
     short = {"hidden state h": "state_h", "cell state c": "state_c"}
-    states = [short.get(one, one.replace(" hidden state ", "_").replace(" cell state ", "_")) for one in names_of_states(layer)]
+    states = [
+        short.get(one, one.replace(" hidden state ", "_").replace(" cell state ", "_"))
+        for one in names_of_states(layer)
+    ]
     return [names[0] or "output", *states]
 
 

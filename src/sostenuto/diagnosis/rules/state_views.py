@@ -47,7 +47,7 @@ def names_of_states(layer: Any) -> tuple[str, ...]:
 
 
 def keeps_known_states(layer: Any) -> bool:
-    """Whether it is a layer or cell whose states are known: LSTM, GRU, SimpleRNN, their cells, Bidirectional around one."""
+    """Whether the states of a layer or cell are known: LSTM, GRU, SimpleRNN, their cells, Bidirectional."""
     if is_cell(layer):
         return True
     inner = getattr(layer, "forward_layer", layer)
@@ -68,7 +68,7 @@ def own_call(call: LayerCall) -> bool:
 
 
 def calls_with_states(failure: Failure) -> list[LayerCall]:
-    """The calls that an exception went through which were given states, innermost first, cells within layers left out."""
+    """The calls given states that an exception went through, innermost first, cells within layers left out."""
     layers = [call for call in failure.calls if isinstance(call, LayerCall) and keeps_known_states(call.layer)]
     return [call for call in layers if given_states(call) is not None and not _inside_of_layer(call)]
 

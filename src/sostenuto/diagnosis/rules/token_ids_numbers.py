@@ -242,15 +242,14 @@ def vectors(failure: Failure, seen: Seen) -> Evidence | None:
     single = width == 1
     made = source_of_embedding(layer, seen)
     if hot:
-        fix = f"{source}.argmax(axis=-1)      # ids from 0 to {(width or 1) - 1}, and "
-        f"keras.Input(shape=({_steps(shape)},))"
+        fix = f"{source}.argmax(axis=-1)      # ids 0 to {(width or 1) - 1}, and keras.Input(shape=({shape[1]},))"
         cause = (
             f"Each step is a one-hot vector of {width} numbers. An Embedding makes a vector of an id, and would "
             "look up\n"
             "each of these zeros and ones: the result has four axes, which no recurrent layer reads."
         )
     elif single:
-        fix = f"{source}[..., 0]      # and keras.Input(shape=({_steps(shape)},))"
+        fix = f"{source}[..., 0]      # and keras.Input(shape=({shape[1]},))"
         cause = (
             "There is an axis of one feature behind time. An Embedding makes a vector of each number, so the result "
             "has\n"
@@ -309,10 +308,6 @@ def _one_hot(ids: np.ndarray) -> bool:
 
 def _size(size: Any) -> str:
     return "?" if size is None else str(size)
-
-
-def _steps(shape: Any) -> Any:
-    return shape[1]
 
 
 # --- words -----------------------------------------------------------------------------------------------------------

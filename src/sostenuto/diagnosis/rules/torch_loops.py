@@ -51,16 +51,11 @@ def dropout_between_no_layers(event: LayerMade, seen: Seen) -> Evidence | None:
 @SO030.on(TorchCall)
 def dropped_at_evaluation(event: TorchCall, seen: Seen) -> Evidence | None:
     """Looks for dropout that is at work while gradients are switched off, after training."""
-    module, notes = event.module, seen.notes["torch gradients"]
+    module, notes = event.module, seen.notes["torch dropped"]
+    if event.gradients or not getattr(module, "training", False):
+        return None
     of = kinds(module)
-    if is_rnn(module) or is_cell(module) or of & {"Linear", "Embedding"}:
-        # Weights that want gradients give an output that has none: they are switched off.
-        wants = any(getattr(one, "requires_grad", False) for one in _own(module))
-        output = event.output[0] if isinstance(event.output, tuple) else event.output
-        output = getattr(output, "data", output) if hasattr(output, "batch_sizes") else output
-        if wants and "Tensor" in kinds(output):
-            notes["off"] = not getattr(output, "requires_grad", True)
-    if not notes.get("off") or not getattr(module, "training", False) or not seen.notes["torch backward"].get("count"):
+    if not seen.notes["torch backward"].get("count"):
         return None
     rate = 0.0
     if is_rnn(module) and getattr(module, "num_layers", 1) > 1:
@@ -69,8 +64,8 @@ def dropped_at_evaluation(event: TorchCall, seen: Seen) -> Evidence | None:
         rate = float(getattr(module, "p", 0) or 0)
     if not rate:
         return None
-    notes["dropped"] = notes.get("dropped", 0) + 1
-    if notes["dropped"] < 2 or not once(seen, "torch said", ("SO030", "any")):
+    notes["count"] = notes.get("count", 0) + 1
+    if notes["count"] < 2 or not once(seen, "torch said", ("SO030", "any")):
         return None
     name = name_of(event)
     return Evidence(
