@@ -97,6 +97,7 @@ class _Entries:
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
         self.patches = Patches()
+        self.scripting = False
 
     def compiled(self, original: Any, *args: Any, **kwargs: Any) -> Any:
         # It compiles when it is called, at any time from now on: nothing of torch is looked at any more.
@@ -107,11 +108,14 @@ class _Entries:
         # It looks for names in the frame that called it, two below ours.
         if "_frames_up" in inspect.signature(original).parameters:
             kwargs["_frames_up"] = kwargs.get("_frames_up", 0) + 2
+        # Compiling a function compiles those it calls, through the same door.
+        outermost, self.scripting = not self.scripting, True
         self.patches.undo()
         try:
             return original(*args, **kwargs)
         finally:
-            if self.watch.active:
+            self.scripting = not outermost
+            if self.watch.active and outermost:
                 _wrap(sys.modules["torch"], self, self.patches)
 
     def made(self, original: Any, module: Any, *args: Any, **kwargs: Any) -> None:

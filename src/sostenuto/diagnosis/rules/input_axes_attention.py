@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import LayerCall
 from sostenuto.diagnosis.rules.input_axes_views import maker_words, origin_of, shape_of_call
@@ -39,15 +37,17 @@ attended = layers.Attention()([hidden, hidden])
 
 @SO135.on(LayerCall)
 def rows_mixed(event: LayerCall, seen: Seen) -> Evidence | None:
-    """Looks for Attention, AdditiveAttention or MultiHeadAttention of tensors with two axes."""
-    names = kinds(event.layer)
-    if not is_keras(event.layer) or not names & {"Attention", "MultiHeadAttention"} or event.number:
+    """Looks for Attention or AdditiveAttention of tensors with two axes; MultiHeadAttention refuses them by itself."""
+    if event.number or not is_keras(event.layer) or "Attention" not in kinds(event.layer):
         return None
-    parts = _parts(event, "MultiHeadAttention" in names)
+    parts = event.inputs if isinstance(event.inputs, list | tuple) else []
     shapes = [shape_of_call(one) for one in parts]
-    if not parts or shapes[0] is None or len(shapes[0]) != 2:
+    if len(parts) < 2 or shapes[0] is None or len(shapes[0]) != 2:
         return None
     origin = origin_of(parts[0], seen, event)
+    # Outside of a model one may call it for a single sequence, and mean it.
+    if not event.symbolic and (origin is None or not origin.is_last_output):
+        return None
     before = maker_words(origin)
     query, both = shapes[0], all(shape is not None and len(shape) == 2 for shape in shapes)
     name = type(event.layer).__name__
@@ -69,9 +69,3 @@ def rows_mixed(event: LayerCall, seen: Seen) -> Evidence | None:
         boundary=(before, title(event.layer)),
     )
 
-
-def _parts(event: LayerCall, multi_head: bool) -> list[Any]:
-    if not multi_head:
-        return list(event.inputs) if isinstance(event.inputs, list | tuple) and len(event.inputs) > 1 else []
-    value = event.options.get("value", event.options.get("argument 1"))
-    return [event.inputs, value] if value is not None else []

@@ -65,7 +65,7 @@ def axes_read(layer: Any) -> int | None:
         return 3 if inner is None else inner + 1
     if any("ConvLSTM" in name for name in names):
         return None
-    if is_recurrent(layer) or names & _ONE_DIMENSIONAL:
+    if is_recurrent(layer) or names & _ONE_DIMENSIONAL or "MultiHeadAttention" in names:
         return 3
     return 2 if "RepeatVector" in names else None
 
@@ -76,10 +76,11 @@ def refused_call(failure: Failure) -> tuple[LayerCall, Shape] | None:
     Args:
         failure: the exception.
     """
-    for call in failure.calls:
-        if not isinstance(call, LayerCall):
-            return None
-        # The cell of a recurrent layer is no layer that people wrote.
+    calls = [call for call in failure.calls if isinstance(call, LayerCall)]
+    # Attention is made of layers that nobody wrote.
+    attention = next((call for call in calls if "MultiHeadAttention" in kinds(call.layer)), None)
+    for call in [attention] if attention is not None else calls:
+        # The cell of a recurrent layer is none that people wrote either.
         if "Cell" in type(call.layer).__name__:
             continue
         shape = shape_of_call(call.inputs)

@@ -7,6 +7,7 @@ import re
 
 from sostenuto.diagnosis.catalogue import Evidence
 from sostenuto.diagnosis.events import Failure
+from sostenuto.diagnosis.rules.container_calls import own_verb
 from sostenuto.diagnosis.rules.state_pages import SO331
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import called
@@ -18,7 +19,8 @@ _MESSAGE = re.compile(r"not connected to `?inputs|[Gg]raph disconnected")
 def two_inputs(failure: Failure, seen: Seen) -> Evidence | None:
     """Looks for a model made of one Input and of outputs that come from another."""
     place = failure.place
-    if place is None or not _MESSAGE.search(failure.message):
+    # JAX says the same where fit or predict gives a model too few inputs.
+    if place is None or not _MESSAGE.search(failure.message) or own_verb(failure) is not None:
         return None
     call = place.call("Model", "Functional")
     fresh = [

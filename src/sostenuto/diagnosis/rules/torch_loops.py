@@ -102,53 +102,52 @@ def _checksum(gradient: Any) -> float:
 
 @SO059.on(TorchFunction)
 def gradients_add_up(event: TorchFunction, seen: Seen) -> Evidence | None:
-    """Looks for gradients of the last step that are still there when backward() begins anew."""
+    """Looks for gradients that no backward() between two steps of an optimizer found cleared."""
     notes = seen.notes["torch zero grad"]
-    if event.name == "step":
-        optimizer = event.inputs[0]
-        known = notes.setdefault(id(optimizer), {"steps": 0, "kept": 0, "cleared": False})
-        known["steps"] += 1
-        if known["steps"] > _STEPS or known["cleared"]:
-            known["last"] = None
-            return None
-        for one in _parameters(optimizer):
-            gradient = getattr(one, "grad", None)
-            if gradient is not None and gradient.numel() <= _SMALL:
-                known["last"] = weakref.ref(one), _checksum(gradient)
-                known["step"] = event.place.line if event.place is not None else None
-                break
+    if event.name == "before backward":
+        for known in notes.values():
+            _look_at_gradient(known, event.place.text if event.place else "")
         return None
-    if event.name != "before backward":
+    if event.name != "step":
         return None
-    for known in notes.values():
-        last, known["last"] = known.get("last"), None
-        if last is None or known["cleared"]:
-            continue
-        gradient = getattr(last[0](), "grad", None)
-        before = last[1]
-        if gradient is None or not math.isfinite(before) or not before or _checksum(gradient) != before:
-            known["cleared"] = True
-            continue
-        known["kept"] += 1
-        if known["kept"] >= 3 and once(seen, "torch said", ("SO059", id(known))):
-            at = f" of line {known['step']}" if known.get("step") else ""
-            return Evidence(
-                got=f"gradients that optimizer.step(){at} has used are still there at the next backward(), "
-                f"{known['kept']}"
-                " times in a row",
-                wanted="optimizer.zero_grad() once in every step",
-                cause="backward() adds to the gradients that are there. Nobody sets them to zero, so they add up over "
-                "all steps:\n"
-                "each step goes in the direction of everything seen so far.",
-                fix="\n".join(
-                    (
-                        "optimizer.zero_grad()",
-                        event.place.text if event.place else "loss.backward()",
-                        "optimizer.step()",
-                    )
-                ),
-            )
-    return None
+    optimizer = event.inputs[0]
+    known = notes.setdefault(id(optimizer), {"steps": 0, "kept": 0, "cleared": False, "looks": 0})
+    known["steps"] += 1
+    if known["steps"] > _STEPS or known["cleared"]:
+        known["last"] = None
+        return None
+    known["kept"] += known["looks"] > 0
+    known["looks"] = 0
+    known["last"] = None
+    for one in _parameters(optimizer):
+        gradient = getattr(one, "grad", None)
+        if gradient is not None and gradient.numel() <= _SMALL:
+            known["last"] = weakref.ref(one), _checksum(gradient)
+            break
+    if known["kept"] < 3 or not once(seen, "torch said", ("SO059", id(optimizer))):
+        return None
+    return Evidence(
+        got=f"gradients that step() has used are still there at the next backward(), {known['kept']} times in a row",
+        wanted="optimizer.zero_grad() once in every step",
+        cause="backward() adds to the gradients that are there. Nobody sets them to zero, so they add up over all "
+        "steps:\n"
+        "each step goes in the direction of everything seen so far.",
+        fix="\n".join(("optimizer.zero_grad()", known.get("backward") or "loss.backward()", "optimizer.step()")),
+    )
+
+
+def _look_at_gradient(known: dict[str, Any], line: str) -> None:
+    # Another optimizer's backward() may add to them as well; only the first one finds them as the step left them.
+    last = known.get("last")
+    if last is None or known["cleared"]:
+        return
+    gradient = getattr(last[0](), "grad", None)
+    found = 0.0 if gradient is None else _checksum(gradient)
+    if not found or not math.isfinite(found) or (not known["looks"] and found != last[1]):
+        known["cleared"] = True
+        return
+    known["looks"] += 1
+    known["backward"] = line
 
 
 @SO052.on(TorchFunction)
