@@ -11,6 +11,42 @@ pytestmark = pytest.mark.backend
 
 BACKEND = keras.backend.backend()
 
+# Where what a backend says, or does, differs from what the others do; the rest runs on one.
+EVERYWHERE = {
+    "list fit",
+    "list own predict",
+    "list lists",
+    "call list",
+    "call nested",
+    "first only",
+    "y list",
+    "y tob",
+    "one for two",
+    "one for two predict",
+    "order call",
+    "keys single",
+    "pair",
+    "gen x only tuple",
+    "tfds no y",
+    "dl no y",
+    "gen y list",
+    "gen short",
+    "keras convert",
+    "obj fit",
+    "obj call",
+    "obj tob",
+    "tfds batch",
+    "dl batch",
+    "y text obj2",
+    "words",
+    "texts obj",
+    "text call",
+    "none",
+    "obj num",
+    "ragged fit",
+    "ragged ids",
+}
+
 BEGIN = """
 import numpy as np, keras
 from keras import layers
@@ -170,7 +206,7 @@ def g():
 two().fit(g(), steps_per_epoch=2, verbose=0)
 """,
         "SO254",
-        ["yield (x, facts), targets"],
+        ["yield (steps, fixed), targets"],
     ),
     "order": ("two().fit([facts, x], y, verbose=0)", "SO255", ["[x, facts]", "'steps': x"]),
     "order predict": (
@@ -488,7 +524,8 @@ embed().fit(sentences, y, verbose=0)
     "tfds batch": (
         r"""
 import tensorflow as tf
-ds = tf.data.Dataset.from_generator(lambda: zip(rag, y), output_signature=(tf.TensorSpec((None, 2)), tf.TensorSpec(()))).batch(2)
+spec = (tf.TensorSpec((None, 2)), tf.TensorSpec(()))
+ds = tf.data.Dataset.from_generator(lambda: zip(rag, y), output_signature=spec).batch(2)
 model.fit(ds, verbose=0)
 """,
         "SO263",
@@ -796,8 +833,10 @@ m.fit(x, [y, y], verbose=0)
     "user error": "raise ValueError('could not convert string to float: no')",
 }
 
+HERE = [name for name in MISTAKES if BACKEND == "jax" or name in EVERYWHERE]
 
-@pytest.mark.parametrize(("text", "code", "said"), MISTAKES.values(), ids=MISTAKES)
+
+@pytest.mark.parametrize(("text", "code", "said"), [MISTAKES[name] for name in HERE], ids=HERE)
 def test_the_mistake_is_found(text, code, said, tmp_path):
     report, _, errors = run_text(BEGIN + text, tmp_path)
     assert report.codes == [code], f"{report}\n{errors}"
@@ -808,6 +847,7 @@ def test_the_mistake_is_found(text, code, said, tmp_path):
     assert [one for one in said if one not in str(report)] == [], report
 
 
+@pytest.mark.skipif(BACKEND != "jax", reason="the same on every backend")
 @pytest.mark.parametrize("text", RIGHT.values(), ids=RIGHT)
 def test_a_right_program_is_left_alone(text, tmp_path):
     report, _, errors = run_text(BEGIN + text, tmp_path)

@@ -11,6 +11,20 @@ pytestmark = pytest.mark.backend
 
 BACKEND = keras.backend.backend()
 
+# Where what a backend says, or does, differs from what the others do; the rest runs on one.
+EVERYWHERE = {
+    "id eq",
+    "id own",
+    "id own call",
+    "id gen",
+    "id functional two",
+    "neg",
+    "float",
+    "onehot",
+    "emb features",
+    "zero",
+}
+
 BEGIN = """
 import numpy as np, keras
 from keras import layers
@@ -358,8 +372,10 @@ embed(v.vocabulary_size(), mask_zero=True).predict(np.array(v(texts)), verbose=0
 """,
 }
 
+HERE = [name for name in MISTAKES if BACKEND == "jax" or name in EVERYWHERE]
 
-@pytest.mark.parametrize(("text", "code", "said"), MISTAKES.values(), ids=MISTAKES)
+
+@pytest.mark.parametrize(("text", "code", "said"), [MISTAKES[name] for name in HERE], ids=HERE)
 def test_the_mistake_is_found(text, code, said, tmp_path):
     report, _, errors = run_text(BEGIN + text, tmp_path)
     assert report.codes == [code], f"{report}\n{errors}"
@@ -370,6 +386,7 @@ def test_the_mistake_is_found(text, code, said, tmp_path):
     assert [one for one in said if one not in str(report)] == [], report
 
 
+@pytest.mark.skipif(BACKEND != "jax", reason="the same on every backend")
 @pytest.mark.parametrize("text", RIGHT.values(), ids=RIGHT)
 def test_a_right_program_is_left_alone(text, tmp_path):
     report, _, errors = run_text(BEGIN + text, tmp_path)

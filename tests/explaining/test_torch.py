@@ -287,6 +287,28 @@ MISTAKES = {
         "SO042",
         ("h, c = cell(x[:, 0])",),
     ),
+    "batch_first forgotten, a loader in order": (
+        "rnn, head = nn.GRU(3, 4), nn.Linear(4, 3)\n"
+        "for a, b in DataLoader(TensorDataset(x, x), 3):\n    F.mse_loss(head(rnn(a)[0]), b)",
+        "SO021",
+        ("unsure", "no state is carried"),
+    ),
+    "an encoder in both directions": (
+        "encoder, decoder = nn.GRU(3, 4, bidirectional=True), nn.GRU(3, 4)\n_, h = encoder(x)\ndecoder(x, h)",
+        "SO032",
+        ("1 x 2 = 2", "torch.cat((h[-2], h[-1]), dim=1)"),
+    ),
+    "a state written in the call": (
+        "rnn = nn.GRU(3, 4, batch_first=True)\nrnn(input=x, hx=torch.zeros(1, 5, 4))",
+        "SO031",
+        ("torch.zeros(1, x.size(0), 4)        # for torch.zeros(1, 5, 4)",),
+    ),
+    "packed, and the tuple": (
+        "rnn = nn.GRU(3, 4, batch_first=True)\npacked = pack_padded_sequence(x[:4], lengths, True, False)\n"
+        "pad_packed_sequence(rnn(packed), batch_first=True)",
+        "SO041",
+        ("out, h = rnn(packed)",),
+    ),
 }
 
 

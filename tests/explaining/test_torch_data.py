@@ -258,6 +258,37 @@ MISTAKES = {
         "SO052",
         ("nn.Linear(4, 1)",),
     ),
+    "a table beside a state": (
+        "rnn = nn.GRU(10, 4, batch_first=True)\nrnn(x[:, :, 0], torch.zeros(1, 6, 4))",
+        "SO044",
+        ("without a batch",),
+    ),
+    "a state of doubles": (
+        "rnn = nn.GRU(3, 4, batch_first=True)\nrnn(x, torch.zeros(1, 6, 4).double())",
+        "SO045",
+        ("float64",),
+    ),
+    "states with their axis, classes": (
+        "rnn, head = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 4)\nF.cross_entropy(head(rnn(x)[1]), classes)",
+        "SO053",
+        ("h_n[-1]", "layers x directions 1"),
+    ),
+    "states with their axis, amounts": (
+        "rnn, head = nn.GRU(3, 4, 2, batch_first=True), nn.Linear(4, 1)\nF.mse_loss(head(rnn(x)[1].squeeze(0)), y)",
+        "SO056",
+        ("h_n[-1]", "squeeze(0)"),
+    ),
+    "time first and classes last": (
+        "rnn, head = nn.GRU(3, 4), nn.Linear(4, 5)\n"
+        "F.cross_entropy(head(rnn(x.transpose(0, 1))[0]), torch.zeros(10, 6).long())",
+        "SO053",
+        ("time 10, batch 6", "permute(1, 2, 0)"),
+    ),
+    "a batch of one, squeezed": (
+        "head = nn.Linear(3, 1)\nF.binary_cross_entropy_with_logits(head(x[:1, 0]).squeeze(), torch.ones(1))",
+        "SO056",
+        ("squeeze(1)",),
+    ),
 }
 
 

@@ -216,6 +216,20 @@ RIGHT = {
         "with torch.autocast('cpu', dtype=torch.bfloat16):\n    loss = F.mse_loss(head(rnn(x)[0][:, -1]), y)\n"
         "loss.backward()"
     ),
+    "two networks against each other": (
+        "one, two = nn.GRU(3, 1, batch_first=True), nn.GRU(1, 1, batch_first=True)\n"
+        "opts = [torch.optim.Adam(one.parameters()), torch.optim.Adam(two.parameters())]\n"
+        "for step in range(8):\n    fake = one(x)[0]\n    opts[1].zero_grad()\n"
+        "    (two(fake.detach())[0].mean() - two(x[:, :, :1])[0].mean()).backward()\n    opts[1].step()\n"
+        "    opts[0].zero_grad()\n    two(fake)[0].mean().neg().backward()\n    opts[0].step()"
+    ),
+    "compiled": (
+        "rnn, head = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 1)\nhead(rnn(x)[0][:, -1])\n"
+        "@torch.jit.script\ndef scaled(a, b):\n    return torch.softmax(torch.relu(a).reshape(-1, 3), 1) + F.mse_loss(a, b)\n"
+        "scaled(x, x)\nhead(rnn(x)[0][:, -1])\n"
+        "@torch.compile(backend='eager', fullgraph=True)\ndef mixed(a):\n    return torch.cat((a, a)).transpose(0, 1)[1:]\n"
+        "mixed(x)"
+    ),
 }
 
 

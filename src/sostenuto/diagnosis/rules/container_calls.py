@@ -154,9 +154,14 @@ class Given:
         names = [name for name in names if name != "self"]
         return names[0] if names else type(self.model).__name__
 
+    @property
+    def in_batches(self) -> bool:
+        """Whether it is a batch of a dataset or generator, which no expression of the user's stands for."""
+        return self.verb is not None and not is_container(self.verb.x)
+
     def call(self, **changes: str) -> str:
         """The user's call with its inputs (``x``) or targets (``y``) written anew; or what its batches are to be."""
-        if self.verb is not None and not is_container(self.verb.x):
+        if self.verb is not None and self.in_batches:
             inputs = re.sub(r"^\[(.*)\]$", r"(\1)", changes.get("x", "inputs"), flags=re.DOTALL)
             form = "yield {}, targets" if inspect.isgenerator(self.verb.x) else "({}, targets)      # in each batch"
             return form.format(inputs)

@@ -137,7 +137,9 @@ def wrong_order(failure: Failure, seen: Seen) -> Evidence | None:
         cause=f"A list is matched with the Inputs by order: {parts[0]} goes to {known[0].name!r}, and does not fit "
         "it.\n"
         "In the other order each array has the shape of its Input.",
-        fix=given.call(x=f"[{', '.join(parts[index] for index in order)}]") + f"\nor by name: {{{by_name}}}",
+        fix=given.call(x=f"[{', '.join(one.name for one in known)}]")
+        if given.in_batches
+        else given.call(x=f"[{', '.join(parts[index] for index in order)}]") + f"\nor by name: {{{by_name}}}",
         unsure="" if len(orders) == 1 else "which of the arrays of one shape belongs to which Input",
         place=given.place,
         boundary=(given.source[:40], "the model"),
@@ -260,6 +262,8 @@ def _missing(shapes: Sequence[Any], known: list[Input]) -> str:
 
 def _choices(given: Given, known: list[Input], items: list[Any]) -> list[str]:
     # For every input the array that was given for it, or a variable of the user's that fits.
+    if given.in_batches:
+        return [one.name for one in known]
     parts = _parts(given, len(items)) if isinstance(given.x, list | tuple) else [given.source]
     shapes = [shape_in(one) for one in items]
     used: list[int] = []

@@ -198,7 +198,9 @@ def no_batch_axis(failure: Failure, seen: Seen) -> Iterator[Evidence]:
     """Looks for one sequence where a batch is read, and Keras refused it."""
     for given in givens(failure):
         for wanted, got, source, _ in pairs(given):
-            if is_one_sample(wanted, got) and not (wanted.tokens and len(got) != 1):
+            # As many targets as rows: a table, whose rows are meant as samples.
+            table = got[0] != 1 and (shape_in(given.y) or (None,))[0] == got[0]
+            if is_one_sample(wanted, got) and not (wanted.tokens and len(got) != 1) and not table:
                 yield _window(given, wanted, got, source)
 
 
@@ -300,7 +302,8 @@ def time_first(failure: Failure, seen: Seen) -> Iterator[Evidence]:
     for given in givens(failure):
         rows = shape_in(given.y)
         got = shape_in(given.x) if is_array(given.x) else None
-        if not rows or got is None or len(got) != 3 or got[0] == rows[0] or got[1] != rows[0]:
+        # A batch of one is a sequence of its own, beside targets for its steps.
+        if not rows or got is None or len(got) != 3 or got[0] in (1, rows[0]) or got[1] != rows[0]:
             continue
         yield Evidence(
             title=f"{given.source} has time in front, and Keras reads the batch there.",

@@ -93,10 +93,10 @@ def no_steps_left(failure: Failure, seen: Seen) -> Evidence | None:
     call, got = refused
     wanted = axes_read(call.layer) or 0
     origin = origin_of(call.inputs, seen, call)
-    if wanted < 3 or origin is None or origin.is_input or origin.is_last_output:
-        return None
     if "TimeDistributed" in kinds(call.layer) and wanted > 3 and len(got) == 3:
         return _wrapped(call.layer, got, origin, seen)
+    if wanted < 3 or origin is None or origin.is_input or origin.is_last_output:
+        return None
     if len(got) != 2 or len(origin.shape or ()) < 3 or not _takes_steps(origin):
         return None
     before = maker_words(origin)
@@ -130,7 +130,7 @@ def _shape_words(shape: Shape | None) -> str:
     return axes(shape, "BTF") if len(shape) == 3 else f"(batch {', '.join('?' if one is None else str(one) for one in shape)})"
 
 
-def _wrapped(layer: Any, got: Shape, origin: Origin, seen: Seen) -> Evidence:
+def _wrapped(layer: Any, got: Shape, origin: Origin | None, seen: Seen) -> Evidence:
     inner = layer.layer
     return Evidence(
         title=f"TimeDistributed gives {title(inner)} one step at a time, and it needs a sequence.",

@@ -8,7 +8,7 @@ import numpy as np
 
 from sostenuto.diagnosis.arrays import as_array
 from sostenuto.diagnosis.events import Batch, ModelCall
-from sostenuto.diagnosis.rules.container_views import shape_in
+from sostenuto.diagnosis.rules.container_views import inputs_of, is_array, shape_in
 from sostenuto.diagnosis.views import is_recurrent, kinds, layers_of
 
 TRAINS = ("fit", "evaluate", "train_on_batch", "test_on_batch")
@@ -101,6 +101,9 @@ def asked(event: ModelCall | Batch) -> tuple[ModelCall, Any, Any] | None:
     """The call, its inputs and its targets, where targets are compared with outputs."""
     call = event.call if isinstance(event, Batch) else event
     if call.verb not in TRAINS or event.y is None or call.within is not None:
+        return None
+    # Where a model of several inputs got one array, what stands second may be another input.
+    if is_array(event.x) and len(inputs_of(call.model)) > 1:
         return None
     return call, event.x, event.y
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import Failure, TorchCall, TorchFunction
 from sostenuto.diagnosis.rules.torch_facts import Run, Taken, axes, facts_of, first_time, loss_of, read_by
 from sostenuto.diagnosis.rules.torch_following import follow_call, follow_function
-from sostenuto.diagnosis.rules.torch_modules import is_rnn, name_of, shape_of, written
+from sostenuto.diagnosis.rules.torch_modules import is_rnn, name_of, shape_of, state_given, written
 from sostenuto.diagnosis.rules.torch_names import said_by_names
 from sostenuto.diagnosis.rules.torch_states import misfit, rows_before
 from sostenuto.diagnosis.seen import Seen
@@ -103,7 +105,16 @@ def batch_read_as_time(event: TorchCall, seen: Seen) -> Evidence | None:
     if run is None or run.batch_first or run.shape[0] < 2:
         return None
     why = _known_first(run, "B") or said_by_names(event.place, run.shape, batch_axis=0)
-    return _forgotten(event, run, why, seen) if why else None
+    if why:
+        return _forgotten(event, run, why, seen)
+    # Rows might be steps of a long series; but then its state would be carried from batch to batch.
+    origin = run.origin
+    if origin is None or origin.batch < 1 or run.truth[:1] != "B" or state_given(event) or min(run.shape[:2]) < 2:
+        return None
+    why = "a batch of a DataLoader begins with its rows, and no state is carried from one to the next"
+    found = _forgotten(event, run, why, seen)
+    unsure = "whether the rows of the DataLoader are the steps of a long series, read in pieces without their state"
+    return replace(found, unsure=unsure) if found is not None else None
 
 
 @SO022.on(TorchCall)

@@ -7,9 +7,9 @@ from typing import Any
 from sostenuto.diagnosis.arrays import as_array
 from sostenuto.diagnosis.catalogue import Evidence
 from sostenuto.diagnosis.events import Failure, TorchFunction
-from sostenuto.diagnosis.rules.torch_facts import Loss, facts_of, loss_of, loss_sources
-from sostenuto.diagnosis.rules.torch_loss_pages import SO053, SO055
-from sostenuto.diagnosis.rules.torch_losses import compared
+from sostenuto.diagnosis.rules.torch_facts import Facts, Loss, Taken, facts_of, first_time, loss_of, loss_sources
+from sostenuto.diagnosis.rules.torch_loss_pages import SO051, SO053, SO055
+from sostenuto.diagnosis.rules.torch_losses import compared, state_axis
 from sostenuto.diagnosis.rules.torch_modules import is_tensor, shape_of
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.wording import count
@@ -33,8 +33,12 @@ def classes_last(failure: Failure, seen: Seen) -> Evidence | None:
         return None
     said, wanted = shape_of(loss.input), shape_of(loss.target)
     output, target = loss_sources(failure.place)
+    known = facts_of(loss.input, seen)
+    if len(said) == 3 and known is not None and known.letters.startswith("S"):
+        return state_axis(output, said, target, wanted, known)
     if len(said) == 3 and wanted == said[:2]:
-        return _transposed(loss.name, said, output, target, silent=False)
+        first = known is not None and known.letters.startswith("TB")
+        return _transposed(loss.name, said, output, target, time_first=first)
     if len(said) == 3 and len(wanted) in (1, 2) and wanted[0] == said[0] and (len(wanted) == 1 or wanted[1] == 1):
         batch, steps, classes = said
         return Evidence(
@@ -49,7 +53,6 @@ def classes_last(failure: Failure, seen: Seen) -> Evidence | None:
         )
     if len(said) == 2 and len(wanted) == 1 and said[0] != wanted[0] and "batch_size" in failure.message:
         rows, classes = said
-        known = facts_of(loss.input, seen)
         run = known.run if known is not None else None
         # The axis of the batch itself is in doubt: SO021 and SO023 say so.
         if known is not None and any(one.what in ("last row", "pooled over rows") for one in known.taken):
@@ -91,11 +94,23 @@ def classes_taken_for_steps(event: TorchFunction, seen: Seen) -> Evidence | None
     if known is None or known.role not in ("linear", "log_softmax") or known.letters[-1:] != "F":
         return None
     output, target = loss_sources(event.place)
-    return _transposed(event.name, said, output, target, silent=True)
+    return _transposed(event.name, said, output, target, time_first=known.letters.startswith("TB"), silent=True)
 
 
-def _transposed(name: str, said: tuple[int, ...], output: str, target: str, *, silent: bool) -> Evidence:
+def _transposed(
+    name: str, said: tuple[int, ...], output: str, target: str, *, time_first: bool, silent: bool = False
+) -> Evidence:
     batch, steps, classes = said
+    if time_first:
+        return Evidence(
+            title=f"{name} looks for the classes on axis 1, and they stand on the last axis.",
+            got=f"{output} (time {batch}, batch {steps}, classes {classes})",
+            wanted=f"classes on axis 1: (batch {steps}, classes {classes}, time {batch}), or one row for each step",
+            cause=f"{name} reads (batch, classes, time): the classes always on axis 1. A linear layer leaves them on "
+            f"the last.",
+            fix=f"{output}.reshape(-1, {classes}), {target}.reshape(-1)        # both with one row for each step\n"
+            f"{output}.permute(1, 2, 0), {target}.T        # or (batch, classes, time) and (batch, time)",
+        )
     return Evidence(
         title=f"{name} looks for the classes on axis 1, and they stand on the last axis.",
         got=f"{output} (batch {batch}, time {steps}, classes {classes}), read as (batch {batch}, classes {steps}, time "
@@ -234,3 +249,41 @@ def one_class(event: TorchFunction, seen: Seen) -> Evidence | None:
         fix=f"F.binary_cross_entropy_with_logits({output}, {target}.float().reshape({said}))        # two classes\n"
         f"F.mse_loss({output}, {target}.reshape({said}))        # amounts",
     )
+
+
+@SO051.on(TorchFunction)
+def rows_in_another_order(event: TorchFunction, seen: Seen) -> Evidence | None:
+    """Looks for an output that begins with time and targets that begin with the batch, both put in a row."""
+    found = compared(event)
+    if found is None:
+        return None
+    said, wanted = (_in_a_row(facts_of(one, seen)) for one in found)
+    if said is None or wanted is None or said.letters[:2] != "TB" or wanted.letters[:1] != "B":
+        return None
+    if said.shape[:2] != (wanted.shape[1], wanted.shape[0]) or min(said.shape[:2]) < 2:
+        return None
+    if not first_time(event, seen, "SO051", event.place.line if event.place is not None else 0):
+        return None
+    steps, rows = said.shape[:2]
+    output, target = loss_sources(event.place)
+    name = target.partition(".")[0]
+    return Evidence(
+        got=f"{output} from (time {steps}, batch {rows}, ...), {target} from (batch {rows}, time {steps})",
+        wanted="one order of axes for both before they are put in a row",
+        cause="The row of outputs goes through all sequences of the first step first, the row of targets through all "
+        "steps of"
+        " the\nfirst sequence first. Each output is compared with a target of another sequence and step.",
+        fix=f"{name}.transpose(0, 1).reshape(-1)        # (time {steps}, batch {rows}), as the output",
+    )
+
+
+def _in_a_row(known: Facts | None) -> Taken | None:
+    # The last view, where it made one row for each step of each sequence, of axes that are known.
+    views = [one for one in known.taken if one.what == "viewed"] if known is not None else []
+    if not views or len(views[-1].shape) < 2 or known is None:
+        return None
+    view = views[-1]
+    run = known.run
+    certain = run is None or run.truth[1:2] == "B" or run.swapped or run.truth.startswith("T")
+    whole = view.after[0] == view.shape[0] * view.shape[1]
+    return view if certain and whole and view.letters[:1] in ("T", "B") else None

@@ -161,8 +161,8 @@ def number_of_axes(failure: Failure, seen: Seen) -> Evidence | None:
             fix=f"{name}({x}.reshape({'1, -1, 1' if first else '-1, 1, 1'}))",
         )
     states = [shape_of(one) for one in state_given(call) if is_tensor(one)]
-    if rank == 2 and any(len(one) == 3 for one in states):
-        size = getattr(module, "input_size", None)
+    size = getattr(module, "input_size", None)
+    if rank == 2 and shape[1] == size and any(len(one) == 3 for one in states):
         series = size == 1 and shape[1] != 1
         return Evidence(
             got=f"{x} {shape}, and a state {states[0]}",
@@ -205,7 +205,8 @@ def dtypes(failure: Failure, seen: Seen) -> Evidence | None:
     if not wrong:
         for which, state in enumerate(state_given(call)):
             if is_tensor(state) and _dtype(state) != weight:
-                wrong, dtype = f"state {which}", _dtype(state)
+                given_as = argument_source(call.place, module, 1, "hx")
+                wrong, dtype = f"state {which} of {given_as}" if given_as else f"state {which}", _dtype(state)
     if not wrong:
         return None
     if dtype in ("int64", "int32", "int16", "uint8", "bool") and wrong == x:

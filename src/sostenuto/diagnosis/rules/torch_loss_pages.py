@@ -94,3 +94,27 @@ SO058 = rule(
     repaired=_PADDED.format(option=", ignore_index=0"),
     backend="torch",
 )
+
+_ROWS = """
+import torch
+from torch import nn
+import torch.nn.functional as F
+from torch.utils.data import DataLoader, TensorDataset
+gru, head = nn.GRU(3, 4), nn.Linear(4, 5)
+data = TensorDataset(torch.randn(6, 10, 3), torch.randint(0, 5, (6, 10)))
+for x, y in DataLoader(data, batch_size=3):
+    out, h = gru(x.transpose(0, 1))
+    loss = F.cross_entropy(head(out).reshape(-1, 5), y{turned}.reshape(-1))
+"""
+
+SO051 = rule(
+    "SO051",
+    "Output and targets are put in a row in different orders",
+    """An output (time, batch, classes) put in a row has all sequences of the first step first; targets (batch, time)
+    have all steps of the first sequence first. Both rows have the same length, so nothing is said, and each output is
+    compared with the target of another sequence and step.""",
+    """Bring both into the same order of axes first: y.T.reshape(-1), or out.transpose(0, 1).reshape(-1, classes).""",
+    example=_ROWS.format(turned=""),
+    repaired=_ROWS.format(turned=".T"),
+    backend="torch",
+)

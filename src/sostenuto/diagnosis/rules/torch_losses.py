@@ -76,6 +76,33 @@ def misfit(failure: Failure, seen: Seen) -> Evidence | None:
     return _shapes(failure.place, loss.name, said, wanted, (), False, facts_of(loss.input, seen))
 
 
+def state_axis(output: str, said: tuple[int, ...], target: str, wanted: tuple[int, ...], known: Facts) -> Evidence:
+    """All states went into the linear layer, where one was meant.
+
+    Args:
+        output: what the user wrote for the output.
+        said: its shape.
+        target: what the user wrote for the target.
+        wanted: its shape.
+        known: of the output.
+    """
+    source = known.run.source if known.run is not None else "the module"
+    return Evidence(
+        title="The states of all layers and directions go into the loss, with their axis.",
+        got=f"{output} {said}: (layers x directions {said[0]}, batch {said[1]}, outputs {said[2]}); {target} {wanted}",
+        wanted=f"(batch {said[1]}, outputs {said[2]}): what comes from one state, h_n[-1]",
+        cause=f"h_n of {source} is (layers x directions, batch, units). Its first axis is there also where it is 1, "
+        f"and\n"
+        "squeeze(0) takes it away only then.",
+        fix="h_n[-1]        # the last layer"
+        + (
+            "\ntorch.cat((h_n[-2], h_n[-1]), dim=1)        # both directions"
+            if known.run is not None and known.run.directions == 2
+            else ""
+        ),
+    )
+
+
 def _words(shape: tuple[int, ...]) -> str:
     names = {1: ("batch",), 2: ("batch", "outputs"), 3: ("batch", "time", "outputs")}.get(len(shape))
     if names is None:
@@ -93,6 +120,11 @@ def _shapes(
     known: Facts | None,
 ) -> Evidence | None:
     output, target = loss_sources(place)
+    if both and np.prod(both) == np.prod(said) == np.prod(wanted):
+        # The same numbers meet, whatever axes of length 1 there are.
+        return None
+    if known is not None and known.letters.startswith("S") and len(said) == 3:
+        return state_axis(output, said, target, wanted, known)
     got = f"{output} {said} against {target} {wanted}" + (f", which become {tuple(both)}" if both else "")
     plain_said = tuple(size for size in said if size != 1)
     plain_wanted = tuple(size for size in wanted if size != 1)
@@ -102,7 +134,10 @@ def _shapes(
     run = known.run if known is not None else None
     if plain_said == plain_wanted:
         where = next((axis for axis in range(len(said)) if said[axis] == 1), len(said) - 1)
-        if len(said) > len(wanted):
+        if said == () and wanted == (1,):
+            # The last batch had one row, and squeeze() took its axis too.
+            fix = f"{output.replace('.squeeze()', '.squeeze(1)')}        # squeeze() takes every axis of length 1 away"
+        elif len(said) > len(wanted):
             fix = f"{target}.unsqueeze({where if len(said) - len(wanted) == 1 else -1})"
             fix = f"{fix}        # {target} as {said}" if len(said) - len(wanted) == 1 else f"{target}.reshape({said})"
             fix += f"\n{output}.squeeze({where})        # or" if len(said) - len(wanted) == 1 else ""

@@ -7,7 +7,7 @@ from typing import Any
 
 from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import Failure, TorchCall
-from sostenuto.diagnosis.rules.torch_facts import axes, facts_of
+from sostenuto.diagnosis.rules.torch_facts import Run, axes, facts_of
 from sostenuto.diagnosis.rules.torch_modules import (
     argument,
     argument_source,
@@ -160,6 +160,12 @@ def _name(call: TorchCall, which: int) -> str:
     return call.place.source(node) + (f"[{which}]" if is_lstm(call.module) else "")
 
 
+def _zeros(name: str, shape: tuple[object, ...]) -> str:
+    # What makes the state right; an expression in the call itself has no name to be given it.
+    zeros = f"torch.zeros({', '.join(map(str, shape))})"
+    return f"{name} = {zeros}" if all(one.isidentifier() for one in name.split(".")) else f"{zeros}        # for {name}"
+
+
 def _letters(shape: tuple[int, ...]) -> str:
     return "SBU" if len(shape) == 3 else "BU"
 
@@ -198,7 +204,7 @@ def another_batch(failure: Failure, seen: Seen) -> Evidence | None:
     if line and (changed := with_number(line, has, size, call.place)):
         fix.append(changed)
     elif carried is None or carried.run is None:
-        fix.append(f"{name} = torch.zeros({', '.join(map(str, (*got[:axis], size, got[-1])))})")
+        fix.append(_zeros(name, (*got[:axis], size, got[-1])))
     other = assigned(call.place, _name(call, 1)) if is_lstm(module) and which == 0 else ""
     if other and other != line and (changed := with_number(other, has, size, call.place)):
         fix.append(changed)
@@ -235,9 +241,11 @@ def another_depth(failure: Failure, seen: Seen) -> Evidence | None:
     found = misfit(failure)
     if found is None:
         return None
-    call, _, _, which, got, wanted = found
+    call, _, state, which, got, wanted = found
     if len(got) != 3 or len(wanted) != 3 or got[1:] != wanted[1:]:
         return None
+    carried = facts_of(state, seen)
+    run = carried.run if carried is not None else None
     module, name = call.module, _name(call, which)
     layers, both = int(getattr(module, "num_layers", 1)), directions(module)
     parts = [f"num_layers={layers}"] + (["bidirectional=True, which means 2 directions"] if both == 2 else [])
@@ -249,10 +257,30 @@ def another_depth(failure: Failure, seen: Seen) -> Evidence | None:
         cause=f"{written(module, seen)} has {' and '.join(parts)}. Every layer and direction begins with\n"
         f"a state of its own, so the first axis of the state is num_layers{' * 2' * (both == 2)} = {wanted[0]}, and it "
         f"is"
-        f" {got[0]}.",
-        fix=changed
-        or f"{name} = torch.zeros({', '.join(map(str, wanted))})        # (layers x directions, batch, units)",
+        f" {got[0]}."
+        + (
+            f" This one comes from {run.source}:\n{run.layers} x {run.directions} = {got[0]}."
+            if run is not None
+            else ""
+        ),
+        fix=_bridge(name, run, wanted)
+        or changed
+        or f"{_zeros(name, wanted)}        # (layers x directions, batch, units)",
     )
+
+
+def _bridge(name: str, run: Run | None, wanted: tuple[int, ...]) -> str:
+    # What an encoder ended with, for a decoder of another depth.
+    if run is None:
+        return ""
+    if run.directions == 2 and wanted[0] == 1:
+        return (
+            f"bridge = nn.Linear({2 * run.hidden}, {wanted[2]})\n"
+            f"{name} = torch.tanh(bridge(torch.cat(({name}[-2], {name}[-1]), dim=1))).unsqueeze(0)"
+        )
+    if run.directions == 1 and wanted[0] < run.layers:
+        return f"{name} = {name}[-{wanted[0]}:]        # of the last layer{'s' * (wanted[0] > 1)}"
+    return ""
 
 
 @SO033.on(Failure)
@@ -270,7 +298,7 @@ def another_order(failure: Failure, seen: Seen) -> Evidence | None:
             cause="batch_first=True is about input and output; it doesn't apply to the states. h_0, c_0, h_n and c_n "
             "are\n"
             "(layers x directions, batch, units) always.",
-            fix=f"{name} = torch.zeros({', '.join(map(str, wanted))})\n"
+            fix=f"{_zeros(name, wanted)}\n"
             f"{name} = {name}.transpose(0, 1).contiguous()        # where it is made elsewhere",
         )
     if len(wanted) == 3 and len(got) == 2 and got == wanted[1:]:
@@ -320,7 +348,7 @@ def another_size(failure: Failure, seen: Seen) -> Evidence | None:
             f"        # with hidden_size={got[-1]}, as {run.source}\n"
             f"bridge = nn.Linear({got[-1]}, {wanted[-1]})        # or: {name} = bridge({name})"
             if run is not None
-            else f"{name} = torch.zeros({', '.join(map(str, wanted))})"
+            else _zeros(name, wanted)
         ),
     )
 

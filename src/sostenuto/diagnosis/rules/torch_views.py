@@ -131,7 +131,7 @@ def viewed(known: Facts, before: Any, after: Any, place: Place | None, source: s
             letters = known.letters[0] + "?" * (len(new) - 1)
         if old[-1] == new[-1] and len(new) == 2 and len(old) == 3:
             letters = "?" + known.letters[-1]
-        if known.run is not None and len(old) == 3:
+        if (known.run is not None and len(old) == 3) or (known.run is None and len(new) == 1):
             bare = place.bare() if place is not None else None
             taken = (*taken, Taken("viewed", bare, source, old, known.letters, new))
     return replace(known, letters=letters, taken=taken)
