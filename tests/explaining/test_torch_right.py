@@ -225,9 +225,11 @@ RIGHT = {
     ),
     "compiled": (
         "rnn, head = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 1)\nhead(rnn(x)[0][:, -1])\n"
-        "@torch.jit.script\ndef scaled(a, b):\n    return torch.softmax(torch.relu(a).reshape(-1, 3), 1) + F.mse_loss(a, b)\n"
+        "@torch.jit.script\ndef scaled(a, b):\n"
+        "    return torch.softmax(torch.relu(a).reshape(-1, 3), 1) + F.mse_loss(a, b)\n"
         "scaled(x, x)\nhead(rnn(x)[0][:, -1])\n"
-        "@torch.compile(backend='eager', fullgraph=True)\ndef mixed(a):\n    return torch.cat((a, a)).transpose(0, 1)[1:]\n"
+        "@torch.compile(backend='eager', fullgraph=True)\ndef mixed(a):\n"
+        "    return torch.cat((a, a)).transpose(0, 1)[1:]\n"
         "mixed(x)"
     ),
 }

@@ -163,10 +163,11 @@ def _standardised_twice(place: Place, module: ast.Module) -> Iterator[tuple[ast.
     found = []
     for node in ast.walk(module):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and isinstance(node.left, ast.BinOp):
-            if isinstance(node.left.op, ast.Sub) and isinstance(node.left.left, ast.Name):
-                name = node.left.left.id
-                if _statistic_of(node.left.right, name) and _statistic_of(node.right, name):
-                    found.append((node, name))
+            less, first = node.left, node.left.left
+            if not isinstance(less.op, ast.Sub) or not isinstance(first, ast.Name):
+                continue
+            if _statistic_of(less.right, first.id) and _statistic_of(node.right, first.id):
+                found.append((node, first.id))
     found.sort(key=lambda pair: pair[0].lineno)
     early = [pair for pair in found if not _LATER.search(pair[1])]
     for node, name in found:

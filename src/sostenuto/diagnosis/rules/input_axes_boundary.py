@@ -148,6 +148,10 @@ def time_first_unnoticed(event: ModelCalled, seen: Seen) -> Iterator[Evidence]:
         first = first_layers(event.model)
         if not first or not is_recurrent(first[0]):
             continue
+        # Targets that count as many rows say that the first axis is the batch; but both may have time in front.
+        targets = shape_of_call(event.y) if is_array(event.y) else None
+        if targets and targets[0] == got[0] and targets[:2] != got[:2]:
+            continue
         yield Evidence(
             title=f"{source} has time in front, and Keras takes it for the batch.",
             got=f"{source} {got}, read as {axes(got, 'BTF')}: {got[0]} sequences of {got[1]} steps",

@@ -76,6 +76,11 @@ def axes_mixed(event: ModelCalled, seen: Seen) -> Iterator[Evidence]:
         shape = shape_of_call(value)
         if shape is None or len(shape) != 3 or None in shape:
             continue
+        # A loop over batches gives the like of it again and again.
+        known = seen.notes["axes compared"].setdefault(event.place.bare(), set())
+        if shape[1:] in known:
+            continue
+        known.add(shape[1:])
         mixed = _mixed(value, event.place)
         if mixed is not None:
             names = event.place.names_of(value)

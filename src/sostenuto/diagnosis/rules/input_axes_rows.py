@@ -94,7 +94,8 @@ def _reason(given: Given, x: tuple[int | None, ...], y: int, target: str) -> tup
             f"# or windows of the sequence, with one target each",
             "whether the model is to give a value for every step, or one for each window",
         )
-    if steps is not None and 0 < y - rows <= 4 * steps + 1:
+    # Windows of T steps that predict h steps ahead: T + h - 1 fewer than the rows they were cut of.
+    if steps is not None and max(steps - 1, 1) <= y - rows <= 4 * steps:
         cut = y - rows
         meant = (
             f"the step that follows each window of {steps}"

@@ -66,9 +66,7 @@ def _holds(node: ast.AST, place: Place) -> bool:
 
 def loaded(node: ast.AST | None) -> set[str]:
     """The names that an expression reads."""
-    return {
-        one.id for one in ast.walk(node or ast.Module([], [])) if isinstance(one, ast.Name) and _is_load(one)
-    }
+    return {one.id for one in ast.walk(node or ast.Module([], [])) if isinstance(one, ast.Name) and _is_load(one)}
 
 
 def _is_load(name: ast.Name) -> bool:
@@ -161,7 +159,11 @@ def walks_through_time(place: Place | None, source: ast.AST | None) -> bool:
             for one in ast.walk(node or ast.Module([], [])):
                 if isinstance(one, ast.Subscript) and isinstance(one.slice, ast.Tuple) and len(one.slice.elts) >= 2:
                     first, second = one.slice.elts[:2]
-                    if isinstance(first, ast.Slice) and first.lower is first.upper is None and loaded(second) & counters:
+                    if (
+                        isinstance(first, ast.Slice)
+                        and first.lower is first.upper is None
+                        and loaded(second) & counters
+                    ):
                         return True
     return False
 
@@ -195,9 +197,7 @@ def feeds_back(place: Place | None, source: ast.AST | None) -> bool:
 def _changed(statement: ast.Assign | ast.AugAssign | ast.AnnAssign) -> set[str]:
     # token[0, 0] = word: the array that is written into.
     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-    return {
-        one.value.id for one in targets if isinstance(one, ast.Subscript) and isinstance(one.value, ast.Name)
-    }
+    return {one.value.id for one in targets if isinstance(one, ast.Subscript) and isinstance(one.value, ast.Name)}
 
 
 def _definitions(loop: Loop, names: set[str]) -> list[ast.AST]:

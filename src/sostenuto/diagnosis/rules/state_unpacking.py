@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import ast
 import re
+from typing import Any
 
 from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import Failure, LayerCall
+from sostenuto.diagnosis.rules.state_source import names_in, unpacking, value_under_way, whole_line
 from sostenuto.diagnosis.rules.state_views import (
+    a,
+    flat,
     is_cell,
+    is_lstm,
+    is_stacked,
     keeps_known_states,
     mark_returned,
-    names_in,
     names_of_states,
+    note_place,
+    origin_of,
     own_call,
+    place_here,
+    returned_number,
+    returns_state,
+    short_names,
     size,
-    unpacking,
 )
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import Place, with_keyword
-from sostenuto.diagnosis.views import kinds, source_of, title
+from sostenuto.diagnosis.views import source_of, title
 from sostenuto.diagnosis.wording import axes, count
 
 SO321 = rule(
     "SO321",
     "The outputs of a recurrent layer are unpacked into too many or too few names",
-    """With return_state=True a layer returns its output and then its states: an LSTM three tensors (output, hidden
-    state h, cell state c), a GRU or SimpleRNN two (output, h), a Bidirectional LSTM five (output, forward h, forward c,
-    backward h, backward c).""",
+    """With return_state=True a layer returns its output and then its states: an LSTM three tensors (output, hidden state h,
+    cell state c), a GRU or SimpleRNN two (output, h), a Bidirectional LSTM five (output, forward h, forward c, backward
+    h, backward c). A cell returns its output and one list of states.""",
     """Write as many names as there are tensors: output, h, c = lstm(x), and output, h = gru(x).""",
     example="""
 import keras
@@ -44,8 +54,8 @@ output, h, c = keras.layers.LSTM(4, return_state=True)(steps)
 SO322 = rule(
     "SO322",
     "A layer without return_state=True returns one tensor, and it is unpacked",
-    """A recurrent layer returns its states only with return_state=True. Otherwise there is one tensor, and Python takes
-    it apart along its first axis, the batch: an error, or, where the batch has as many rows as there are names, rows of
+    """A recurrent layer returns its states only with return_state=True. Otherwise there is one tensor, and Python takes it
+    apart along its first axis, the batch: an error, or, where the batch has as many rows as there are names, rows of
     the batch under the names of states.""",
     """Set return_state=True, or assign the one output to one name.""",
     example="""
@@ -60,43 +70,40 @@ output, h, c = keras.layers.LSTM(4, return_state=True)(steps)
 """,
 )
 
-_MESSAGE = re.compile(r"values to unpack|[Ii]terating over|not iterable|unpack")
+# The messages of Python and of each backend, where something is taken apart.
+_MESSAGE = re.compile(r"values to unpack|[Ii]terat\w+ over|not iterable|unpack")
 
 
 @SO321.on(LayerCall)
 def remembered(event: LayerCall, seen: Seen) -> None:
     """Remembers what layers returned, for the lines that use it."""
-    if not keeps_known_states(event.layer) or not own_call(event) or event.place is None:
+    if not keeps_known_states(event.layer) or not own_call(event):
         return
-    mark_returned(event, seen)
-    returned = len(event.output) if isinstance(event.output, list | tuple) else 1
-    seen.notes["unpacked"][event.place.file, event.place.line] = (
-        event.layer if not is_cell(event.layer) else None,
-        returned,
-        tuple(getattr(event.output, "shape", ())),
-    )
+    note_place(event, seen)
+    place = place_here(event, seen)
+    mark_returned(event, place, seen)
+    if place is not None:
+        seen.notes["unpacked"][place.file, place.line] = event.layer
 
 
 @SO321.on(Failure)
 def other_number(failure: Failure, seen: Seen) -> Evidence | None:
     """Looks for an unpacking that failed, of a layer that returns states."""
     found = _unpacked(failure, seen)
-    if found is None or not getattr(found[1], "return_state", False):
+    if found is None or not returns_state(found[1]):
         return None
-    place, layer, returned, target = found
-    wanted, names = ("output", *names_of_states(layer)), names_in(target)
-    if len(names) == returned:
+    place, layer, target = found
+    returned, names = returned_number(layer), names_in(target)
+    if len(names) == returned or any(isinstance(one, ast.Starred) for one in target.elts):
         return None
-    kind, number = type(layer).__name__, count(len(names), "name")
+    number, wanted = count(len(names), "name"), _parts(layer)
     return Evidence(
-        title=f"{title(layer)} returns {_number(returned)} tensors, and they are unpacked into {number}.",
+        title=f"{title(layer)} returns {_number(returned)} {_things(layer)}, and they are unpacked into {number}.",
         got=f"{number}: {', '.join(names)}",
         wanted=f"{count(returned, 'name')}: {', '.join(wanted)}",
-        cause=f"With return_state=True a {_around(layer)} returns its output and all of its states: "
-        f"{_number(returned)} "
-        f"tensors,\n{', '.join(wanted)}."
-        + ("" if "LSTM" in kinds(layer) or "forward_layer" in dir(layer) else f" A {kind} has no cell state."),
-        fix=_with_names(place, target, _good_names(names, layer)),
+        cause=_cause(layer, returned, wanted, names),
+        fix=f"{', '.join(_good_names(names, layer))} = {_value(place)}",
+        place=whole_line(place),
         boundary=(title(layer),),
     )
 
@@ -105,80 +112,149 @@ def other_number(failure: Failure, seen: Seen) -> Evidence | None:
 def no_states(failure: Failure, seen: Seen) -> Evidence | None:
     """Looks for an unpacking that failed, of a layer that returns one tensor."""
     found = _unpacked(failure, seen)
-    if found is None or getattr(found[1], "return_state", False):
+    if found is None or returns_state(found[1]):
         return None
-    place, layer, _, target = found
-    return _one_tensor(layer, place, target, seen, "")
+    place, layer, target = found
+    return _one_tensor(layer, place, names_in(target), seen, "")
 
 
 @SO322.on(LayerCall)
 def rows_for_states(event: LayerCall, seen: Seen) -> Evidence | None:
     """Looks for rows of a batch that get the names of states, because there happen to be as many."""
-    if not keeps_known_states(event.layer) or is_cell(event.layer) or event.outer is not None or event.symbolic:
+    if not keeps_known_states(event.layer) or returns_state(event.layer) or event.symbolic or not own_call(event):
         return None
-    if isinstance(event.output, list | tuple) or not hasattr(event.output, "shape") or event.place is None:
+    rows, shape = size(event.output, 0), tuple(getattr(event.output, "shape", ()))
+    place = place_here(event, seen)
+    found = value_under_way(place)
+    if found is None or place is None or rows != len(found[1].elts) or len(shape) not in (2, 3):
         return None
-    found = unpacking(event.place)
-    if found is None or found[0].value is not event.place.node():
-        return None
-    rows = size(event.output, 0)
-    if rows != len(found[1].elts) or getattr(event.layer, "return_state", False):
-        return None
-    got = axes(tuple(event.output.shape), "BTU"[: len(event.output.shape)] if len(event.output.shape) == 3 else "BU")
+    got = axes(shape, "BTU" if len(shape) == 3 else "BU")
     return _one_tensor(
-        event.layer, event.place, found[1], seen, f" {got}, taken apart along the batch: each name gets one row"
+        event.layer, place, names_in(found[1]), seen, f" {got}, taken apart along the batch: each name gets one row"
     )
 
 
-def _one_tensor(layer: object, place: Place, target: ast.Tuple | ast.List, seen: Seen, got: str) -> Evidence:
-    names, source = names_in(target), source_of(layer, seen)
-    made = seen.history(layer).made
+def _one_tensor(layer: Any, place: Place, names: list[str], seen: Seen, got: str) -> Evidence:
+    source, made = source_of(layer, seen), seen.history(layer).made
     return Evidence(
         title=f"{title(layer)} returns one tensor, and it is unpacked into {count(len(names), 'name')}.",
         got=f"one output of {title(layer)}{got or f', for {len(names)} names: ' + ', '.join(names)}",
         wanted=f"return_state=True, to get {', '.join(('output', *names_of_states(layer)))}",
-        cause="Without return_state=True a recurrent layer returns its output alone, no states. Unpacking takes that "
-        "one "
+        cause="Without return_state=True a recurrent layer returns its output alone, no states. Unpacking takes that one "
         "tensor\napart along its first axis, the batch.",
-        fix=with_keyword(source, "return_state", "True") + (f"        # {made.words.split(':')[0]}" if made else ""),
-        place=place,
+        fix=_returning(layer, source) + (f"        # {made.words.split(':')[0]}" if made else ""),
+        place=whole_line(place),
         boundary=(title(layer),),
     )
 
 
-def _unpacked(failure: Failure, seen: Seen) -> tuple[Place, object, int, ast.Tuple | ast.List] | None:
+def _returning(layer: Any, source: str) -> str:
+    # Bidirectional takes the option from the layer inside it.
+    inner = (
+        re.search(r"(?:\w+\.)*(?:LSTM|GRU|SimpleRNN)\([^()]*\)", source) if hasattr(layer, "forward_layer") else None
+    )
+    if inner is not None:
+        return source.replace(inner[0], with_keyword(inner[0], "return_state", "True"))
+    return with_keyword(source, "return_state", "True")
+
+
+def _unpacked(failure: Failure, seen: Seen) -> tuple[Place, Any, ast.Tuple | ast.List] | None:
     # The line that failed takes apart what a layer returned on that same line, or under a name.
     place = failure.place
     found = unpacking(place)
-    if place is None or found is None or failure.calls or not _MESSAGE.search(str(failure.error)):
+    if place is None or found is None or not _MESSAGE.search(str(failure.error)):
         return None
     statement, target = found
-    for (file, line), (layer, returned, _) in reversed(seen.notes["unpacked"].items()):
+    value = statement.value
+    # A call around it, or a model called: what is taken apart is not what the layer returned.
+    if isinstance(value, ast.Name | ast.Attribute):
+        layer = _giver(place.value(value), seen)
+        return (place, layer, target) if layer is not None else None
+    if not isinstance(value, ast.Call):
+        return None
+    for (file, line), layer in reversed(seen.notes["unpacked"].items()):
         inside = statement.lineno <= line <= (statement.end_lineno or statement.lineno)
-        if file == place.file and layer is not None and inside and isinstance(statement.value, ast.Call):
-            return place, layer, returned, target
+        if file == place.file and inside and _calls(place, value, layer):
+            return place, layer, target
     return None
+
+
+def _calls(place: Place, value: ast.Call, layer: Any) -> bool:
+    # lstm(x), self.lstm(x), layers.LSTM(4)(x): the call that is taken apart is one of the layer.
+    function = value.func
+    if isinstance(function, ast.Call):
+        return True
+    named = place.value(function)
+    return named is layer if named is not None else isinstance(function, ast.Attribute) and function.attr not in _VERBS
+
+
+_VERBS = ("predict", "predict_on_batch", "fit", "evaluate", "call")
+
+
+def _giver(value: Any, seen: Seen) -> Any:
+    # The layer that returned what a name stands for.
+    first = next((one for one in flat(value) if origin_of(one, seen) is not None), None)
+    origin = origin_of(first, seen)
+    if origin is None:
+        return None
+    layer = next((one for one in seen.notes["unpacked"].values() if id(one) == origin.number), None)
+    if layer is None or (isinstance(value, list | tuple) and len(value) != returned_number(layer)):
+        return None
+    return layer
 
 
 def _number(number: int) -> str:
     return {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}.get(number, str(number))
 
 
-def _around(layer: object) -> str:
+def _things(layer: Any) -> str:
+    return "values" if is_cell(layer) or is_stacked(layer) else "tensors"
+
+
+def _parts(layer: Any) -> list[str]:
+    names = names_of_states(layer)
+    if is_cell(layer):
+        return ["output", f"[{', '.join(names)}]"]
+    if is_stacked(layer):
+        cells = range(1, returned_number(layer))
+        return ["output", *(f"[{', '.join(one for one in names if one.endswith(f' {cell}'))}]" for cell in cells)]
+    return ["output", *names]
+
+
+def _cause(layer: Any, returned: int, wanted: list[str], names: list[str]) -> str:
+    if is_cell(layer):
+        return (
+            f"A cell computes one step, and returns two values: its output, and a list of all of its states: "
+            f"{', '.join(names_of_states(layer))}."
+        )
+    text = (
+        f"With return_state=True {a(_around(layer))} returns its output and all of its states: {_number(returned)} "
+        f"{_things(layer)},\n{', '.join(wanted)}."
+    )
+    if not is_lstm(layer):
+        text += f" There is no cell state in {a(_around(layer))}."
+    if any(one.startswith("(") for one in names):
+        text += " The states stand beside the output, not in a tuple\nof their own as in PyTorch."
+    return text
+
+
+def _around(layer: Any) -> str:
     inner = getattr(layer, "forward_layer", None)
     return f"Bidirectional {type(inner).__name__}" if inner is not None else type(layer).__name__
 
 
-def _good_names(names: list[str], layer: object) -> list[str]:
-    short = {"hidden state h": "state_h", "cell state c": "state_c"}
-    states = [
-        short.get(one, one.replace(" hidden state ", "_").replace(" cell state ", "_"))
-        for one in names_of_states(layer)
-    ]
-    return [names[0] or "output", *states]
+def _good_names(names: list[str], layer: Any) -> list[str]:
+    states = [f"state_{one}" if len(one) == 1 else one for one in short_names(names_of_states(layer))]
+    if is_cell(layer):
+        return [names[0] or "output", f"[{', '.join(states)}]" if len(states) > 1 else "[state_h]"]
+    if is_stacked(layer):
+        number = range(1, returned_number(layer))
+        return [names[0], *(f"states_{one}" for one in number)]
+    # Names that are there already stay.
+    written = [part.strip() for one in names[1:] for part in one.strip("()").split(",")]
+    return [names[0] or "output", *(written if len(written) == len(states) else states)]
 
 
-def _with_names(place: Place, target: ast.Tuple | ast.List, names: list[str]) -> str:
+def _value(place: Place) -> str:
     statement = place.statement()
-    value = place.source(statement.value) if isinstance(statement, ast.Assign) else "lstm(x)"
-    return f"{', '.join(names)} = {value}"
+    return place.source(statement.value) if isinstance(statement, ast.Assign) else "lstm(x)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ from sostenuto.diagnosis.views import is_keras, is_model, is_recurrent, kinds, t
 _NAMES = ("initial_state", "states", "argument 1")
 
 _CELLS = {"LSTMCell", "GRUCell", "SimpleRNNCell"}
+
+_LETTER = re.compile(r"state ([hc])\b")
 
 H, C = "hidden state h", "cell state c"
 
@@ -49,7 +52,8 @@ class Origin:
         if self.joined:
             letters = {one.letter for one in self.joined}
             return letters.pop() if len(letters) == 1 else ""
-        return self.state[-1:]
+        found = _LETTER.search(self.state)
+        return found[1] if found else ""
 
 
 # --- layers ----------------------------------------------------------------------------------------------------------
@@ -82,7 +86,9 @@ def names_of_states(layer: Any) -> tuple[str, ...]:
         return (*(f"forward {name}" for name in one), *(f"backward {name}" for name in one))
     cells = _cells(layer) or []
     if is_stacked(layer):
-        return tuple(f"{name} of cell {number}" for number, cell in enumerate(cells, 1) for name in names_of_states(cell))
+        return tuple(
+            f"{name} of cell {number}" for number, cell in enumerate(cells, 1) for name in names_of_states(cell)
+        )
     if kinds(layer) & {"LSTM", "GRU", "SimpleRNN"} or not cells:
         return (H, C) if "LSTM" in kinds(layer) else (H,)
     return names_of_states(cells[0])
@@ -107,7 +113,7 @@ def keeps_known_states(layer: Any) -> bool:
 
 def is_lstm(layer: Any) -> bool:
     """Whether a layer keeps a cell state."""
-    return any(name.endswith(C) or f"{C} of" in name for name in names_of_states(layer))
+    return any(C in name for name in names_of_states(layer))
 
 
 def returns_state(layer: Any) -> bool:

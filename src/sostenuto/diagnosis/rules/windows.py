@@ -23,7 +23,8 @@ SO231 = rule(
     """The number that is to be forecast is among the numbers that the model reads: it learns to copy it, looks perfect
     in every test, and can forecast nothing. keras.utils.timeseries_dataset_from_array pairs targets[i] with the window
     that starts at i, so targets=data makes the first value of each window its target.""",
-    """Shift the targets behind the window: timeseries_dataset_from_array(data[:-L], targets[L:], sequence_length=L).""",
+    """Shift the targets behind the window: keras.utils.timeseries_dataset_from_array(data[:-L], targets[L:],
+    sequence_length=L).""",
     example="""
 import numpy as np, keras
 series = np.random.default_rng(0).normal(size=200).astype("float32")
