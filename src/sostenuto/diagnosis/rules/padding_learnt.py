@@ -223,7 +223,8 @@ def _unmasked(
         f"{inside.rows:,} of {inside.of:,} rows; {where}",
         wanted="a mask: a Masking layer, or an Embedding with mask_zero=True, before the first recurrent layer",
         cause="Without a mask the padding counts as time steps like any other. "
-        f"A sequence of {inside.example[1]} steps goes on through\n{array.shape[1] - inside.example[1]} steps of padding, "
+        f"A sequence of {inside.example[1]} steps goes on through\n{array.shape[1] - inside.example[1]} steps of "
+        "padding, "
         "and the last output is that of a padded step.",
         fix=fix,
         boundary=(source, title(layer)),

@@ -1,184 +1,268 @@
-"""Initial states that do not fit the layer they start: of another width, number or batch size, or no states at all."""
+"""Initial states that do not fit the layer they start: of another number, width, batch size, or no states at all."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from sostenuto.diagnosis.catalogue import Evidence
+from sostenuto.diagnosis.catalogue import Evidence, Rule
 from sostenuto.diagnosis.events import Failure, LayerCall
+from sostenuto.diagnosis.rules.state_fixes import (
+    for_number,
+    for_rank,
+    for_rows,
+    for_width,
+    made_at,
+    why_number,
+)
 from sostenuto.diagnosis.rules.state_pages import SO324, SO325, SO326, SO327
 from sostenuto.diagnosis.rules.state_views import (
+    Origin,
     calls_with_states,
     given_states,
     is_cell,
+    is_stacked,
     keeps_known_states,
     names_of_states,
     origin_of,
     own_call,
+    place_here,
+    place_in,
+    rank,
+    raw_states,
+    short_names,
     size,
-    units_of,
+    widths,
 )
 from sostenuto.diagnosis.seen import Seen
-from sostenuto.diagnosis.source import Place, with_keyword
-from sostenuto.diagnosis.views import kinds, layers_of, source_of, title
+from sostenuto.diagnosis.source import Place
+from sostenuto.diagnosis.views import layers_of, source_of, title
 from sostenuto.diagnosis.wording import count
+
+Look = Callable[[LayerCall, Place | None, Seen], "Evidence | None"]
 
 
 @SO324.on(LayerCall)
 def remembered(event: LayerCall, seen: Seen) -> None:
     """Remembers starts that cannot work: Keras notices when the model runs, somewhere else."""
-    if own_call(event) and keeps_known_states(event.layer) and given_states(event) is not None:
-        found = _width(event, seen)
+    if event.symbolic and own_call(event) and keeps_known_states(event.layer) and given_states(event) is not None:
+        found = judged(event, place_here(event, seen), seen)
         if found is not None:
-            seen.notes["state widths"][id(event.layer)] = found
+            seen.notes["state starts"][id(event.layer)] = found
 
 
-@SO324.on(Failure)
-def other_width(failure: Failure, seen: Seen) -> Evidence | None:
-    """Looks for states of other units than those of the layer they start."""
-    for call in calls_with_states(failure):
-        if (found := _width(call, seen)) is not None:
-            return found
-    model = failure.verb.model if failure.verb is not None else None
-    models = [model] if model is not None else [call.layer for call in failure.calls if isinstance(call, LayerCall)]
-    for one in models:
-        for layer in layers_of(one):
-            if id(layer) in seen.notes["state widths"]:
-                found = seen.notes["state widths"][id(layer)]
-                return found if isinstance(found, Evidence) else None
+def judged(call: LayerCall, place: Place | None, seen: Seen) -> tuple[Rule, Evidence] | None:
+    """What does not fit in the states that a call was given, and the code for it; the first that is found.
+
+    Args:
+        call: of a layer whose states are known.
+        place: the line of the user's that made the call.
+        seen: knows where states come from.
+    """
+    for code, look in _LOOKS:
+        found = look(call, place, seen)
+        if found is not None:
+            return code, found
     return None
 
 
-def _width(call: LayerCall, seen: Seen) -> Evidence | None:
-    states, wide = given_states(call) or [], units_of(call.layer)
-    widths = [size(one, -1) for one in states if len(getattr(one, "shape", ())) == 2]
-    wrong = next((one for one in widths if one is not None and one != wide), None)
-    if wide is None or wrong is None or len(states) != len(names_of_states(call.layer)):
+def _of_failure(failure: Failure, seen: Seen) -> tuple[Rule, Evidence] | None:
+    for call in calls_with_states(failure):
+        found = judged(call, place_in(failure, call, seen), seen)
+        if found is not None:
+            return found
+    starts = seen.notes["state starts"]
+    model = failure.verb.model if failure.verb is not None else None
+    models = [model] if model is not None else [call.layer for call in failure.calls if isinstance(call, LayerCall)]
+    for one in models if failure.calls else ():
+        for layer in layers_of(one):
+            if id(layer) in starts:
+                return starts[id(layer)]  # type: ignore[no-any-return]
+    return None
+
+
+def _of_call(event: LayerCall, seen: Seen) -> tuple[Rule, Evidence] | None:
+    # Keras ran it for real, and was content.
+    if event.symbolic or not keeps_known_states(event.layer) or not own_call(event) or given_states(event) is None:
         return None
-    origin = next((found for one in states if (found := origin_of(one, seen)) is not None), None)
-    giver = origin.layer if origin is not None else "what gives the state"
-    source = source_of(call.layer, seen)
-    both = "Bidirectional" in giver or wrong == 2 * wide
-    fix = source.replace(str(wide), str(wrong), 1) if str(wide) in source else f"units={wrong}"
-    letters = "h, c" if len(states) == 2 else "h"
+    return judged(event, place_here(event, seen), seen)
+
+
+def _entered(code: Rule) -> None:
+    @code.on(Failure)
+    def failed(failure: Failure, seen: Seen) -> Evidence | None:
+        found = _of_failure(failure, seen)
+        return found[1] if found is not None and found[0] is code else None
+
+    @code.on(LayerCall)
+    def passed(event: LayerCall, seen: Seen) -> Evidence | None:
+        found = _of_call(event, seen)
+        return found[1] if found is not None and found[0] is code else None
+
+
+for _code in (SO324, SO325, SO326, SO327):
+    _entered(_code)
+
+
+# --- what does not fit -----------------------------------------------------------------------------------------------
+
+
+def origin_in(call: LayerCall, seen: Seen) -> Origin | None:
+    """Where the first state comes from of which that is known."""
+    return next((found for one in given_states(call) or [] if (found := origin_of(one, seen)) is not None), None)
+
+
+def other_number(call: LayerCall, place: Place | None, seen: Seen) -> Evidence | None:
+    """Looks for one state where two are needed, and the other way round, and for lists within lists."""
+    states, wanted = given_states(call) or [], names_of_states(call.layer)
+    raw = raw_states(call)
+    if not all(hasattr(one, "shape") for one in states):
+        return None
+    nested = isinstance(raw, list | tuple) and len(raw) == 1 and isinstance(raw[0], list | tuple)
+    if len(states) == len(wanted) and (not nested or is_stacked(call.layer)):
+        return None
+    if not nested and _is_stack_of_one(states, wanted):
+        return None
+    origin = origin_in(call, seen)
+    got = "a list within a list: [[...]]" if nested else count(len(states), "tensor")
     return Evidence(
-        title=f"{title(call.layer)} has {wide} units, and its initial state is {wrong} wide.",
-        got=f"a state of {wrong} units, from {giver}" + (f", {origin.place.words}" if origin and origin.place else ""),
-        wanted=f"a state of {wide} units: as wide as {title(call.layer)}, {source}",
-        cause="A state has one number for each unit of the layer that keeps it, so two layers hand states on only if "
-        f"they have\nthe same number of units: {wrong} here, {wide} there."
-        + (" The two directions together are twice as wide as one." if both else ""),
-        fix=f"{fix}        # as many units as the state\n"
-        f"# or project the state first: {letters} = "
-        + ", ".join(f"keras.layers.Dense({wide})({one})" for one in letters.split(", ")),
-        place=call.place.bare() if call.place is not None else None,
+        title=f"{title(call.layer)} starts from {count(len(wanted), 'state')}, and is given {_given(states, nested)}.",
+        got=got + (f" from {origin.layer}" if origin else "") + _shapes(states),
+        wanted=f"{count(len(wanted), 'tensor')}: {', '.join(wanted)}",
+        cause=why_number(call.layer, len(states), origin, nested),
+        fix=for_number(call, place, wanted, origin, len(states)),
+        place=place,
+        boundary=(origin.layer if origin else "initial_state", title(call.layer)),
+    )
+
+
+def _given(states: list[Any], nested: bool) -> str:
+    return "a list within a list" if nested else str(len(states))
+
+
+def _shapes(states: list[Any]) -> str:
+    return ": " + ", ".join(str(tuple(one.shape)) for one in states[:4])
+
+
+def _is_stack_of_one(states: list[Any], wanted: tuple[str, ...]) -> bool:
+    # (2, batch, units): both states in one tensor, which is another mistake.
+    return len(states) == 1 and len(wanted) > 1 and rank(states[0]) == 3
+
+
+def other_rank(call: LayerCall, place: Place | None, seen: Seen) -> Evidence | None:
+    """Looks for an output at every step where a state is needed, and for states with an axis too many or too few."""
+    states = given_states(call) or []
+    wrong = next((one for one in states if rank(one) not in (2, None) or isinstance(one, int | float)), None)
+    if wrong is None:
+        return None
+    origin, wanted = origin_of(wrong, seen), names_of_states(call.layer)
+    wide = widths(call.layer)[0]
+    shape = tuple(getattr(wrong, "shape", ()))
+    numbers = isinstance(wrong, int | float)
+    sequence = len(shape) == 3 and (origin is not None or shape[:2] == tuple(getattr(call.inputs, "shape", ()))[:2])
+    giver = origin.layer if origin is not None else "the layer before"
+    if sequence:
+        got = f"{shape}: an output for every step" + (f" of {giver}" if origin else "")
+        what = "a sequence, not with a state"
+        cause = (
+            "With return_sequences=True the first output holds all steps: it has a time axis. A state is what is left at "
+            "the end,\n(batch, units): the outputs behind the first, with return_state=True."
+        )
+    elif numbers:
+        got, what = "a list of numbers", "numbers, not with an array"
+        cause = "A state is one array with a row for each sequence of the batch: (batch, units)."
+    else:
+        got = f"{shape}: {count(len(shape), 'axis', 'axes')}"
+        what = f"an array of {count(len(shape), 'axis', 'axes')}"
+        cause = "A state of Keras has two axes, one row for each sequence of the batch: (batch, units)." + (
+            "\nOne more axis in front, for layers or directions, is what PyTorch has." if len(shape) == 3 else ""
+        )
+    return Evidence(
+        title=f"{title(call.layer)} is started with {what}.",
+        got=got,
+        wanted=f"(batch {_or_any(size(call.inputs, 0))}, units {wide}) for each of {', '.join(wanted)}",
+        cause=cause,
+        fix=for_rank(call, place, wanted, shape, sequence),
+        place=place,
         boundary=(giver, title(call.layer)),
     )
 
 
-@SO325.on(Failure)
-def other_number(failure: Failure, seen: Seen) -> Evidence | None:
-    """Looks for one state where two are needed, and the other way round."""
-    for call in calls_with_states(failure):
-        states, wanted = given_states(call) or [], names_of_states(call.layer)
-        if len(states) == len(wanted) or not all(hasattr(one, "shape") for one in states):
-            continue
-        origin = next((found for one in states if (found := origin_of(one, seen)) is not None), None)
-        return Evidence(
-            title=f"{title(call.layer)} starts from {count(len(wanted), 'state')}, and is given {len(states)}.",
-            got=f"{count(len(states), 'tensor')}" + (f" from {origin.layer}" if origin else ""),
-            wanted=f"{count(len(wanted), 'tensor')}: {', '.join(wanted)}",
-            cause=_why(call.layer, len(states)),
-            fix=_as_many(call, wanted),
-            boundary=(origin.layer if origin else "initial_state", title(call.layer)),
+def _or_any(number: int | None) -> str:
+    return "?" if number is None else str(number)
+
+
+def other_width(call: LayerCall, place: Place | None, seen: Seen) -> Evidence | None:
+    """Looks for states of other units than those of the layer they start."""
+    states, wanted = given_states(call) or [], widths(call.layer)
+    if len(states) != len(wanted):
+        return None
+    pairs = [(one, size(one, -1), wide) for one, wide in zip(states, wanted, strict=True) if rank(one) == 2]
+    found = next(((one, got, wide) for one, got, wide in pairs if None not in (got, wide) and got != wide), None)
+    if found is None:
+        return None
+    state, wrong, wide = found
+    if wrong is None or wide is None:
+        return None
+    rows = size(call.inputs, 0)
+    turned = rows is not None and (size(state, 0), wrong) == (wide, rows)
+    origin = origin_of(state, seen) or origin_in(call, seen)
+    giver = origin.layer if origin is not None else "what gives the state"
+    both = origin is not None and bool(origin.joined)
+    letters = short_names(names_of_states(call.layer))
+    if turned:
+        cause = f"The axes of the state are swapped: it is (units {wide}, batch {rows}), and Keras reads (batch, units)."
+    else:
+        cause = (
+            "A state has one number for each unit of the layer that keeps it, so two layers hand states on only if they "
+            f"have\nthe same number of units: {wrong} here, {wide} there."
         )
-    return None
-
-
-def _why(layer: Any, given: int) -> str:
-    if "Bidirectional" in kinds(layer):
-        return (
-            "A Bidirectional layer keeps states for both directions: those of the forward layer first, then those of "
-            f"the\nbackward one. {given} are not enough to start both."
+    if both:
+        cause += (
+            f" The two directions of the encoder, {wrong // 2} units each, are joined to {wrong}:\nthe decoder needs "
+            "twice the units of one direction."
         )
-    if "LSTM" in kinds(layer) or "LSTMCell" in kinds(layer):
-        return "An LSTM keeps two states, the hidden state h and the cell state c, and needs both to start."
-    return f"A {type(layer).__name__} keeps one state, the hidden state h. There is no cell state in it."
+    return Evidence(
+        title=f"{title(call.layer)} has {wide} units, and its initial state is {wrong} wide.",
+        got=f"a state of {wrong} units, from {giver}" + (f", {origin.place.words}" if origin and origin.place else ""),
+        wanted=f"a state of {wide} units: as wide as {title(call.layer)}, {source_of(call.layer, seen)}",
+        cause=cause,
+        fix=for_width(call, source_of(call.layer, seen), wrong, wide, letters, turned),
+        place=place,
+        boundary=(giver, title(call.layer)),
+    )
 
 
-def _as_many(call: LayerCall, wanted: tuple[str, ...]) -> str:
-    name = "states" if is_cell(call.layer) else "initial_state"
-    letters = [f"{one.split()[0]}_{one[-1]}" if "ward" in one else one[-1] for one in wanted]
-    value = f"[{', '.join(letters)}]"
-    expression = call.place.expression if call.place is not None else ""
-    return with_keyword(expression, name, value) if f"{name}=" in expression else f"{name}={value}"
-
-
-@SO326.on(Failure)
-def other_rows(failure: Failure, seen: Seen) -> Evidence | None:
+def other_rows(call: LayerCall, place: Place | None, seen: Seen) -> Evidence | None:
     """Looks for states of another batch than the inputs."""
-    for call in calls_with_states(failure):
-        rows = size(call.inputs, 0)
-        states = [one for one in given_states(call) or [] if len(getattr(one, "shape", ())) == 2]
-        other = next((found for one in states if (found := size(one, 0)) not in (None, rows)), None)
-        if rows is None or other is None:
-            continue
-        wide = size(states[0], -1)
-        source = _source(call.place, is_cell(call.layer))
-        what = "states" if is_cell(call.layer) else "initial_state"
-        return Evidence(
-            title=f"{title(call.layer)} gets {count(rows, 'row')}, and an initial state for {other}.",
-            got=f"inputs of batch {rows}, {what} of batch {other}: ({other}, {wide})",
-            wanted=f"one row of state for each row of the batch: ({rows}, {wide})",
-            cause="A state belongs to a sequence, so the initial state has as many rows as the batch. This one was "
-            "made "
-            f"for {other},\nand the batch has {rows}"
-            + (": some sequences have ended." if other > rows else ": some sequences are new."),
-            fix=_for_rows(source, rows, other, wide),
-            boundary=(what, title(call.layer)),
-        )
-    return None
-
-
-def _source(place: Place | None, cell: bool) -> str:
-    if place is None:
-        return ""
-    return place.argument("states" if cell else "initial_state", 1)
-
-
-def _for_rows(source: str, rows: int, other: int, wide: int | None) -> str:
-    name = source if source.isidentifier() else "state"
-    fresh = (
-        f"[keras.ops.zeros(({rows}, {wide})) for _ in {name}]        # new sequences: the state is zero, for "
-        f"{rows} rows"
-    )
-    if other < rows:
-        return f"{name} = {fresh}\n# or so.LSTM: state by id, and batches of any size"
-    return (
-        f"{name} = [one[:{rows}] for one in {name}]        # if the first {rows} sequences go on\n# or {name} = {fresh}"
+    rows = size(call.inputs, 0)
+    states = [one for one in given_states(call) or [] if rank(one) == 2]
+    other = next((found for one in states if (found := size(one, 0)) not in (None, rows)), None)
+    if rows is None or other is None:
+        return None
+    wide = size(states[0], -1)
+    what = "states" if is_cell(call.layer) else "initial_state"
+    known = made_at(states[0], place)
+    if other == 1:
+        why = "one row, which would be the state of all"
+    else:
+        why = "some sequences have ended" if other > rows else "some sequences are new"
+    return Evidence(
+        title=f"{title(call.layer)} gets {count(rows, 'row')}, and an initial state for {other}.",
+        got=f"inputs of batch {rows}, {what} of batch {other}: ({other}, {wide})" + (f", {known}" if known else ""),
+        wanted=f"one row of state for each row of the batch: ({rows}, {wide})",
+        cause=f"A state belongs to a sequence, so the initial state has as many rows as the batch. This one was made "
+        f"for {other},\nand the batch has {rows}: {why}.",
+        fix=for_rows(call, place, states[0], rows, other, wide),
+        place=place,
+        boundary=(what, title(call.layer)),
     )
 
 
-@SO327.on(Failure)
-def sequence_for_state(failure: Failure, seen: Seen) -> Evidence | None:
-    """Looks for an output at every step where a state is needed."""
-    for call in calls_with_states(failure):
-        states = given_states(call) or []
-        wrong = next((one for one in states if len(getattr(one, "shape", ())) == 3), None)
-        if wrong is None:
-            continue
-        origin = origin_of(wrong, seen)
-        wanted = names_of_states(call.layer)
-        giver = origin.layer if origin is not None else "the layer before"
-        return Evidence(
-            title=f"{title(call.layer)} is started with a sequence, not with a state.",
-            got=f"{tuple(wrong.shape)}: an output for every step" + (f" of {giver}" if origin else ""),
-            wanted=f"(batch, units {units_of(call.layer)}): {', '.join(wanted)}",
-            cause="With return_sequences=True the first output holds all steps. A state is what is left at the end: "
-            "the "
-            "outputs behind\nthe first, with return_state=True.",
-            fix=f"output, {', '.join(one[-1] for one in wanted)} = encoder(x)        # return_state=True\n"
-            + _as_many(call, wanted),
-            boundary=(giver, title(call.layer)),
-        )
-    return None
+_LOOKS: tuple[tuple[Rule, Look], ...] = (
+    (SO325, other_number),
+    (SO327, other_rank),
+    (SO324, other_width),
+    (SO326, other_rows),
+)
+
