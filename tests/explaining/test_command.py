@@ -55,7 +55,7 @@ def test_an_exception_is_explained_below_its_traceback(script):
     assert done.stdout.startswith("begun\n")
     assert 'File "train.py", line 3, in <module>' in done.stderr
     assert "ValueError: Input 0" in done.stderr
-    assert "  wanted  (batch ?, time ?, features 32): its output at every step" in done.stdout
+    assert "  wanted  (batch ?, time 15, features 32): its output at every step" in done.stdout
     assert "\x1b[" not in done.stdout
     found = json.loads((folder / "found.json").read_text())
     assert found["exit"] == 1

@@ -831,6 +831,25 @@ m.compile('adam', ['mse', 'mse'])
 m.fit(x, [y, y], verbose=0)
 """,
     "user error": "raise ValueError('could not convert string to float: no')",
+    "concat features": r"""
+a = np.concatenate([x, x], axis=-1)
+make(features=4).fit(a, y, verbose=0)
+""",
+    "event series": r"""
+b = (ids > 5).astype('int32')
+embed(2).fit(b, y, verbose=0)
+""",
+    "gen stop": r"""
+def g():
+    for _ in range(4): yield x, y
+class Stop(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None): self.model.stop_training = True
+model.fit(g(), epochs=5, callbacks=[Stop()], verbose=0)
+""",
+    "rows object meta": r"""
+names = np.array(['a', 'b'], dtype=object)
+model.fit(x, y, verbose=0)
+""",
 }
 
 HERE = [name for name in MISTAKES if BACKEND == "jax" or name in EVERYWHERE]

@@ -23,6 +23,8 @@ EVERYWHERE = {
     "onehot",
     "emb features",
     "zero",
+    "id validation",
+    "neg own",
 }
 
 BEGIN = """
@@ -186,15 +188,6 @@ embed().fit(ids, y, verbose=0)
         "SO512",
         ["-1", "row 9", "mask_zero=True"],
     ),
-    "neg padded": (
-        r"""
-s = [[1, 2, 3], [4]]
-p = keras.utils.pad_sequences(s, padding='post', value=-1)
-embed(layer=layers.GRU).predict(p, verbose=0)
-""",
-        "SO512",
-        [],
-    ),
     "neg torch": (
         r"""
 import torch
@@ -309,6 +302,54 @@ p = keras.utils.pad_sequences(s, padding='post', dtype='float32')
 """,
         "SO516",
         ["words[word]"],
+    ),
+    "id validation": (
+        r"""
+more = ids.copy()
+more[1, 1] = 10
+embed().fit(ids, y, validation_data=(more, y), verbose=0)
+""",
+        "SO511",
+        [],
+    ),
+    "id loop": (
+        r"""
+ids[2, 1] = 10
+m = embed()
+for _ in range(30):
+    m.train_on_batch(ids, y)
+""",
+        "SO511",
+        [],
+    ),
+    "id nested": (
+        r"""
+encoder = keras.Sequential([layers.Embedding(10, 3), layers.Bidirectional(layers.LSTM(2))])
+i = keras.Input((4,), dtype='int32')
+m = keras.Model(i, layers.Dense(1)(encoder(i)))
+m.compile('adam', 'mse')
+ids[0, 0] = 12
+m.fit(ids, y, verbose=0)
+""",
+        "SO511",
+        [],
+    ),
+    "neg own": (
+        r"""
+
+class Words(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.rnn = layers.Embedding(input_dim=10, output_dim=3), layers.LSTM(1)
+    def call(self, inputs):
+        return self.rnn(self.embedding(inputs))
+m = Words()
+m.compile("adam", "mse")
+ids[1, 3] = -1
+m.fit(ids, y, verbose=0)
+""",
+        "SO512",
+        [],
     ),
 }
 

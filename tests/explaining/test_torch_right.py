@@ -232,6 +232,10 @@ RIGHT = {
         "    return torch.cat((a, a)).transpose(0, 1)[1:]\n"
         "mixed(x)"
     ),
+    "pickled with a function": (
+        "import io\nnet = Net(nn.GRU(3, 4, batch_first=True), nn.Linear(4, 1), torch.relu)\n"
+        "net.rest = F.relu, torch.sigmoid\ntorch.save(net, io.BytesIO())"
+    ),
 }
 
 

@@ -47,6 +47,7 @@ class LayerCall(Event):
         options: all other arguments, by name.
         masked: whether a mask came along with the inputs.
         output: what it returned.
+        returned_mask: whether a mask goes on with what it returned.
         symbolic: whether a Functional model is being put together.
         outer: the call it was made within, or None.
         number: how many calls of this layer were seen before.
@@ -60,6 +61,7 @@ class LayerCall(Event):
     symbolic: bool = False
     outer: LayerCall | None = None
     number: int = 0
+    returned_mask: bool = field(default=False, kw_only=True)
 
 
 @dataclass
@@ -115,6 +117,23 @@ class Batch(Event):
     call: ModelCall
     x: Any = None
     y: Any = None
+
+
+@dataclass
+class LossCall(Event):
+    """A loss object of Keras compared targets with predictions, in fit or by hand, and returned.
+
+    Attributes:
+        loss: the object.
+        y_true: targets, of one batch.
+        y_pred: predictions.
+        verb: the fit, evaluate or predict that was under way, or None.
+    """
+
+    loss: Any
+    y_true: Any
+    y_pred: Any
+    verb: ModelCall | None = None
 
 
 @dataclass

@@ -285,6 +285,10 @@ class Names(Mapping[str, Any]):
         return sum(1 for _ in self)
 
 
+# What tf.function names the files of its copies.
+_GENERATED = "__autograph_generated_file"
+
+
 @functools.lru_cache(maxsize=4096)
 def _position(code: CodeType, instruction: int) -> tuple[int, int, int, int] | None:
     for index, (line, end_line, column, end_column) in enumerate(code.co_positions()):
@@ -292,6 +296,20 @@ def _position(code: CodeType, instruction: int) -> tuple[int, int, int, int] | N
             if None in (line, end_line, column, end_column):
                 return None
             return line, column, end_line, end_column  # type: ignore[return-value]
+    return None
+
+
+def _origin(frame: FrameType, line: int) -> tuple[str, int] | None:
+    # tf.function runs a copy of the user's code from a file of its own, and keeps where each line came from.
+    caller = frame.f_back
+    for _ in range(8):
+        if caller is None:
+            return None
+        lines = getattr(caller.f_locals.get("converted_f"), "ag_source_map", None)
+        for generated, origin in lines.items() if isinstance(lines, dict) else ():
+            if (generated.filename, generated.lineno) == (frame.f_code.co_filename, line):
+                return origin.loc.filename, origin.loc.lineno
+        caller = caller.f_back
     return None
 
 
@@ -306,6 +324,8 @@ def place_of(frame: FrameType, instruction: int | None = None, line: int | None 
     code = frame.f_code
     span = _position(code, frame.f_lasti if instruction is None else instruction)
     begun = span[0] if span else (line or frame.f_lineno)
+    if _GENERATED in code.co_filename and (origin := _origin(frame, line or frame.f_lineno)) is not None:
+        return Place(*origin, code.co_name.removeprefix("tf__"), Names(frame))
     return Place(code.co_filename, begun, code.co_name, Names(frame), span)
 
 

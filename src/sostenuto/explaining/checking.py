@@ -134,7 +134,8 @@ def _rows(x: Any, number: int) -> Any:
         return [_rows(one, number) for one in x]
     if hasattr(x, "to_numpy"):
         x = x.to_numpy()
-    return x[:number] if isinstance(x, np.ndarray) or hasattr(x, "shape") else x
+    # One number alone has no rows.
+    return x[:number] if len(getattr(x, "shape", ())) else x
 
 
 class _states_kept:

@@ -11,6 +11,7 @@ from sostenuto.diagnosis.events import (
     Batch,
     LayerCall,
     LayerMade,
+    LossCall,
     ModelCall,
     ModelCalled,
     Padded,
@@ -46,6 +47,7 @@ def wrap(watch: Watch, patches: Patches) -> None:
     for owner in (keras.layers.RNN, keras.layers.Bidirectional):
         for name in ("reset_state", "reset_states"):
             patches.method(owner, name, entries.reset)
+    patches.method(keras.losses.Loss, "__call__", entries.compared)
     patches.function("keras", keras.utils.pad_sequences, entries.padded)
     patches.function("keras", keras.utils.timeseries_dataset_from_array, entries.windows)
 
@@ -93,6 +95,7 @@ class _Entries:
             raise
         finally:
             calls.pop()
+        event.returned_mask = _mask_of(event.output) is not None
         watch.saw(event)
         return event.output
 
@@ -159,6 +162,16 @@ class _Entries:
             self.watch.saw(StateReset(place_now(), layer))
         return result
 
+    def compared(self, original: Any, loss: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(loss, *args, **kwargs)
+        watch = self.watch
+        if watch.active and not watch.busy and watch.seen.history(loss).count < _MOST:
+            watch.seen.history(loss).count += 1
+            given = dict(zip(("y_true", "y_pred"), args, strict=False)) | kwargs
+            verb = watch.verbs[-1] if watch.verbs else None
+            watch.saw(LossCall(place_now(), loss, given.get("y_true"), given.get("y_pred"), verb))
+        return result
+
     def padded(self, original: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
         options = _named(original, args, kwargs)
@@ -195,5 +208,7 @@ def _is_symbolic(inputs: Any) -> bool:
 def _mask_of(inputs: Any) -> Any:
     from sostenuto.layers.attached_mask import attached_mask
 
-    first = inputs[0] if isinstance(inputs, list | tuple) and inputs else inputs
-    return attached_mask(first) if hasattr(first, "shape") else None
+    # Layers of several inputs, and those that return states as well: any of them.
+    parts = inputs if isinstance(inputs, list | tuple) else (inputs,)
+    masks = (attached_mask(one) for one in parts[:8] if hasattr(one, "shape"))
+    return next((mask for mask in masks if mask is not None), None)

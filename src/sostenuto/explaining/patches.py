@@ -57,6 +57,9 @@ class Patches:
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             return around(original, *args, **kwargs)
 
+        if isinstance(owner, ModuleType):
+            # Models that hold a function are pickled with the place it is found at.
+            wrapped.__module__, wrapped.__qualname__ = owner.__name__, name
         self._set(owner, name, wrapped)
 
     def function(self, package: str, original: Callable[..., Any] | None, around: Around) -> None:

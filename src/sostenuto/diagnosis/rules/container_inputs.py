@@ -226,20 +226,40 @@ def rows_differ(failure: Failure, seen: Seen) -> Evidence | None:
     )
 
 
-def parts_of(value: Any, source: str, names: Sequence[str]) -> list[tuple[Any, str]]:
-    """What is given for each input of a model, with its source; empty where it is not one part for each.
+def parts_of(value: Any, names: Sequence[str]) -> list[tuple[Any, Any]]:
+    """What is given for each input of a model, and its number or name there; empty where it is not one for each.
 
     Args:
         value: as it was given: an array, a list, a dict.
-        source: of all of it.
         names: of the inputs, in their order.
     """
     if isinstance(value, dict):
-        return [(value[name], f"{source}[{name!r}]") for name in names] if set(names) <= set(value) else []
+        return [(value[name], name) for name in names] if set(names) <= set(value) else []
     if isinstance(value, list | tuple):
-        given = Given(None, value, None, None, source)
-        return list(zip(value, _parts(given, len(value)), strict=True)) if len(value) == len(names) else []
-    return [(value, source)] if len(names) == 1 else []
+        return list(zip(value, range(len(value)), strict=True)) if len(value) == len(names) else []
+    return [(value, None)] if len(names) == 1 else []
+
+
+def part_source(source: str, key: Any) -> str:
+    """The source of one part of a list or dict: the element that the user wrote, or "x[0]".
+
+    Args:
+        source: of all of it.
+        key: the number or name of the part; None where there are no parts.
+    """
+    if key is None:
+        return source
+    try:
+        node: ast.expr | None = ast.parse(f"({source})", mode="eval").body
+    except SyntaxError:
+        node = None
+    if isinstance(node, ast.List | ast.Tuple) and isinstance(key, int) and key < len(node.elts):
+        return ast.unparse(node.elts[key])
+    if isinstance(node, ast.Dict):
+        for name, value in zip(node.keys, node.values, strict=True):
+            if isinstance(name, ast.Constant) and name.value == key:
+                return ast.unparse(value)
+    return f"{source}[{key!r}]"
 
 
 def _words(shape: Sequence[int | None] | None, known: list[Input]) -> str:

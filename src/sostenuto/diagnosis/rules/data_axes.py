@@ -19,6 +19,7 @@ from sostenuto.diagnosis.rules.container_views import (
     shape_in,
 )
 from sostenuto.diagnosis.rules.data_axes_pages import SO115, SO116, SO118, SO126
+from sostenuto.diagnosis.rules.input_axes_sizes import is_shared
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import Place
 from sostenuto.diagnosis.views import first_layers, is_keras, is_recurrent, kinds, recurrent_layers, title
@@ -139,7 +140,9 @@ def other_features(failure: Failure, seen: Seen) -> Iterator[Evidence]:
         call = next((one for one in failure.calls if isinstance(one, LayerCall) and is_recurrent(one.layer)), None)
         shape = shape_in(call.inputs) if call is not None else None
         built = features_of(call.layer) if call is not None else None
-        if call is not None and shape is not None and len(shape) == 3 and built not in (None, shape[-1], shape[1]):
+        if call is None or is_shared(call):
+            return
+        if shape is not None and len(shape) == 3 and built not in (None, shape[-1], shape[1]):
             assert built is not None
             yield _features(title(call.layer), "its input", shape, built, title(call.layer), call.place)
 
@@ -199,7 +202,8 @@ def no_batch_axis(failure: Failure, seen: Seen) -> Iterator[Evidence]:
     for given in givens(failure):
         for wanted, got, source, _ in pairs(given):
             # As many targets as rows: a table, whose rows are meant as samples.
-            table = got[0] != 1 and (shape_in(given.y) or (None,))[0] == got[0]
+            rows = shape_in(given.y)
+            table = bool(rows) and got[0] not in (None, 1) and rows is not None and rows[0] == got[0]
             if is_one_sample(wanted, got) and not (wanted.tokens and len(got) != 1) and not table:
                 yield _window(given, wanted, got, source)
 

@@ -1,11 +1,11 @@
-"""Layers of sequences behind layers that leave no steps: Flatten, pooling, indexing; and RepeatVector behind a sequence."""
+"""Layers of sequences behind layers that leave no steps, such as Flatten; RepeatVector behind a sequence; images."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sostenuto.diagnosis.catalogue import Evidence, rule
-from sostenuto.diagnosis.events import Failure
+from sostenuto.diagnosis.events import Failure, LayerCall
 from sostenuto.diagnosis.rules.input_axes_views import (
     Origin,
     Shape,
@@ -15,9 +15,10 @@ from sostenuto.diagnosis.rules.input_axes_views import (
     origin_of,
     refused_call,
     returns_sequences,
+    shape_of_call,
+    with_sequences,
 )
 from sostenuto.diagnosis.seen import Seen
-from sostenuto.diagnosis.source import with_keyword
 from sostenuto.diagnosis.views import is_recurrent, kinds, source_of, title
 from sostenuto.diagnosis.wording import axes
 
@@ -26,8 +27,8 @@ SO127 = rule(
     "A layer reads a sequence, and the layer before it leaves no steps",
     """Recurrent layers, Conv1D, pooling over time and TimeDistributed read (batch, time, features). Flatten, global
     pooling and taking one step make (batch, features) of it: nothing is left to step through.""",
-    """Put the layer of sequences before the one that takes the steps away, or leave that one out. To decode from one vector,
-    put RepeatVector(steps) between.""",
+    """Put the layer of sequences before the one that takes the steps away, or leave that one out. To decode from
+    one vector, put RepeatVector(steps) between.""",
     example="""
 import keras
 layers = keras.layers
@@ -43,10 +44,10 @@ model = keras.Sequential([keras.Input((20, 5)), layers.Conv1D(8, 3), layers.LSTM
 SO128 = rule(
     "SO128",
     "RepeatVector is given a sequence",
-    """RepeatVector(n) makes a sequence of one vector, by repeating it n times: it reads (batch, features). Behind a layer with
-    return_sequences=True there are steps already.""",
-    """Leave return_sequences out of the encoder's last recurrent layer, so that it returns its last output only; or leave
-    RepeatVector out, if the decoder is to read every step.""",
+    """RepeatVector(n) makes a sequence of one vector, by repeating it n times: it reads (batch, features). Behind a
+    layer with return_sequences=True there are steps already.""",
+    """Leave return_sequences out of the encoder's last recurrent layer, so that it returns its last output only; or
+    leave RepeatVector out, if the decoder is to read every step.""",
     example="""
 import keras
 layers = keras.layers
@@ -64,8 +65,8 @@ model = keras.Sequential([*encoder, layers.RepeatVector(20), layers.LSTM(8, retu
 SO138 = rule(
     "SO138",
     "A layer of sequences is given more than steps and features",
-    """A recurrent layer reads (batch, time, features). Images have rows, columns and channels, frames of a video have a time
-    axis besides; an axis of length 1 is often left from a reshape. None of these has a place in it.""",
+    """A recurrent layer reads (batch, time, features). Images have rows, columns and channels, frames of a video
+    have a time axis besides; an axis of length 1 is often left from a reshape. None of these has a place in it.""",
     """Join axes, Reshape((steps, features)), so that each step is one vector; run layers for images on every step with
     TimeDistributed; or use ConvLSTM2D, which reads images over time. Remove an axis of length 1 with squeeze.""",
     example="""
@@ -127,7 +128,11 @@ def _takes_steps(origin: Origin) -> bool:
 def _shape_words(shape: Shape | None) -> str:
     if shape is None:
         return "what is not known"
-    return axes(shape, "BTF") if len(shape) == 3 else f"(batch {', '.join('?' if one is None else str(one) for one in shape)})"
+    return (
+        axes(shape, "BTF")
+        if len(shape) == 3
+        else f"(batch {', '.join('?' if one is None else str(one) for one in shape)})"
+    )
 
 
 def _wrapped(layer: Any, got: Shape, origin: Origin | None, seen: Seen) -> Evidence:
@@ -136,11 +141,12 @@ def _wrapped(layer: Any, got: Shape, origin: Origin | None, seen: Seen) -> Evide
         title=f"TimeDistributed gives {title(inner)} one step at a time, and it needs a sequence.",
         got=f"{axes(got, 'BTF')}; of each step {title(inner)} gets {axes((got[0], got[2]), 'BF')}",
         wanted=f"{axes(got, 'BTF')} for {type(inner).__name__} itself, without TimeDistributed",
-        cause=f"TimeDistributed runs a layer on every step by itself. {type(inner).__name__} goes through the time axis by\n"
+        cause=f"TimeDistributed runs a layer on every step by itself. {type(inner).__name__} goes through the "
+        "time axis by\n"
         "itself, and inside of TimeDistributed there is none left.",
         fix=f"{source_of(inner, seen)}        # without TimeDistributed"
         if not is_recurrent(inner)
-        else f"{with_keyword(source_of(inner, seen), 'return_sequences', 'True')}        # without TimeDistributed",
+        else f"{with_sequences(source_of(inner, seen), 'True')}        # without TimeDistributed",
         boundary=(maker_words(origin), title(layer)),
     )
 
@@ -157,10 +163,11 @@ def sequence_to_repeat(failure: Failure, seen: Seen) -> Evidence | None:
     number = getattr(call.layer, "n", None)
     sequence = origin is not None and is_recurrent(origin.layer) and returns_sequences(origin.layer)
     if sequence and origin is not None:
-        fix = with_keyword(source_of(origin.layer, seen), "return_sequences", "False")
+        fix = with_sequences(source_of(origin.layer, seen), "False")
         fix += f"        # {title(origin.layer)}: its last output, which RepeatVector repeats"
         cause = (
-            f"{title(origin.layer)} has return_sequences=True, so it returns the output of every step, not only the last\n"
+            f"{title(origin.layer)} has return_sequences=True, so it returns the output of every step, not "
+            "only the last\n"
             "output. RepeatVector makes a sequence of one vector, and there is one already."
         )
     else:
@@ -198,18 +205,24 @@ def too_many_for_a_sequence(failure: Failure, seen: Seen) -> Evidence | None:
     from_data = origin is None or origin.is_input
     if len(rest) == 3 and ones:
         fix = _squeezed(ones, from_data, rest)
-        cause = f"Axis {ones[0]} has length 1 and counts nothing; with it there are {len(got)} axes, and {title(call.layer)} reads three."
+        cause = (
+            f"Axis {ones[0]} has length 1 and counts nothing; with it there are {len(got)} axes, and "
+            f"{title(call.layer)} reads three."
+        )
     elif from_data and origin is not None and not _is_data(failure, got):
         return None
     else:
         steps, features = got[1], _product(got[2:])
         fix = f"layers.Reshape(({steps or -1}, {features or -1}))        # before {title(call.layer)}: " + (
-            f"{steps} steps of {' x '.join(map(str, got[2:]))} = {features} features" if features else "one vector per step"
+            f"{steps} steps of {' x '.join(map(str, got[2:]))} = {features} features"
+            if features
+            else "one vector per step"
         )
         if len(got) == 5:
             fix += "\n# or layers.ConvLSTM2D(...), which reads images over time"
         cause = (
-            f"{title(call.layer)} reads one vector per step. What it gets has {len(got) - 1} axes besides the batch, as images\n"
+            f"{title(call.layer)} reads one vector per step. What it gets has {len(got) - 1} axes besides the "
+            "batch, as images\n"
             "have: rows, columns, channels. Which of them is time has to be said."
         )
     return Evidence(
@@ -226,12 +239,18 @@ def _squeezed(ones: list[int], from_data: bool, rest: Shape) -> str:
     if from_data:
         axis = str(ones[0]) if len(ones) == 1 else str(tuple(ones))
         return f"x = x.squeeze({axis})        # the axis of length 1 goes: {rest}"
-    return f"layers.Reshape({tuple(-1 if size is None else size for size in rest[1:])})        # without the axis of length 1"
+    return (
+        f"layers.Reshape({tuple(-1 if size is None else size for size in rest[1:])})        # without the "
+        "axis of length 1"
+    )
 
 
 def _is_data(failure: Failure, got: Shape) -> bool:
     # An Input with three axes besides the batch is right if there is data of that kind.
-    return any(tuple(value.shape)[1:] == got[1:] for _, value in data_at(failure.place, ranks=(len(got),)))
+    given = [failure.verb.x] if failure.verb is not None else []
+    given += [call.inputs for call in failure.calls if isinstance(call, LayerCall) and not call.symbolic]
+    given += [value for _, value in data_at(failure.place, ranks=(len(got),))]
+    return any((shape_of_call(one) or ())[1:] == got[1:] for one in given)
 
 
 def _product(sizes: Shape) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 from sostenuto.diagnosis.catalogue import Evidence
 from sostenuto.diagnosis.events import Failure, LayerCall, ModelCall, ModelCalled
 from sostenuto.diagnosis.rules.container_calls import Given, givens, written
-from sostenuto.diagnosis.rules.container_views import Input, inputs_of, is_array, is_container, numpy_name
+from sostenuto.diagnosis.rules.container_views import inputs_of, is_array, is_container, numpy_name
 from sostenuto.diagnosis.rules.data_axes import pairs, reads
 from sostenuto.diagnosis.rules.data_axes_pages import SO116, SO126
 from sostenuto.diagnosis.rules.input_axes_declared import SO129
@@ -52,13 +52,22 @@ def _series(given: Given, length: int | None, steps: int | None) -> Evidence:
         name = "x" if yielded else given.source
         fix = f"yield {name}[None, :, None], y[None]" if yielded else given.call(x=f"{name}[None, :, None]")
         wanted = axes((1, steps or length, 1), "BTF")
-        cause = "One axis is time. The batch axis in front is missing, and the axis of features behind: one number per step is one\nfeature."
+        cause = (
+            "One axis is time. The batch axis in front is missing, and the axis of features behind: one "
+            "number per step is one\nfeature."
+        )
     else:
         stack = f"{numpy_name(given.place)}.stack"
         name = given.source
-        fix = f"x = {stack}([{name}[i:i + {steps}] for i in range(len({name}) - {steps})])[..., None]\n{given.call(x='x')}"
+        fix = (
+            f"x = {stack}([{name}[i:i + {steps}] for i in range(len({name}) - {steps})])[..., None]\n"
+            f"{given.call(x='x')}"
+        )
         wanted = f"windows: {axes((None, steps, 1), 'BTF')}"
-        cause = f"A series of {length} steps is one long sequence without batch and features. The model reads windows of {steps} steps."
+        cause = (
+            f"A series of {length} steps is one long sequence without batch and features. The model reads "
+            f"windows of {steps} steps."
+        )
     return Evidence(
         title=f"{given.name} reads (batch, time, features), and {source} has one axis.",
         got=f"{source} of shape ({'?' if length is None else length},): time only; no batch axis, no axis of features",
@@ -79,16 +88,18 @@ def window_in_a_call(event: LayerCall, seen: Seen) -> Evidence | None:
     if event.outer is not None or event.symbolic or not is_model(event.layer) or is_ours(event.layer):
         return None
     got = shape_of_call(event.inputs)
-    if got is None or len(got) != 2 or got[1] != 1 or got[0] in (None, 1):
+    if got is None or len(got) != 2 or got[1] != 1 or got[0] == 1:
         return None
     known = inputs_of(event.layer)
     # Without a fixed number of steps, rows of one step each may be meant.
-    if len(known) != 1 or len(known[0].shape) != 3 or known[0].shape[2] != 1 or known[0].shape[1] != got[0]:
+    if len(known) != 1 or len(known[0].shape) != 3 or known[0].shape[2] != 1 or known[0].shape[1] in (None, 1):
         return None
     verb = _verb_of(event, seen)
     if verb is not None and (is_container(verb.x) or hasattr(verb.x, "gi_frame")):
         return None
-    return _window(event, verb, got, known[0])
+    # TensorFlow compiles for any length: the 1 behind says enough where many steps are declared.
+    length = known[0].shape[1] if got[0] is None and verb is not None else got[0]
+    return _window(event, verb, (length, 1)) if length == known[0].shape[1] else None
 
 
 def _verb_of(event: LayerCall, seen: Seen) -> ModelCall | None:
@@ -99,13 +110,15 @@ def _verb_of(event: LayerCall, seen: Seen) -> ModelCall | None:
     return next((verb for verb in reversed(seen.verbs) if verb.place == event.place), None)
 
 
-def _window(event: LayerCall, verb: ModelCall | None, got: Shape, known: Input) -> Evidence:
+def _window(event: LayerCall, verb: ModelCall | None, got: Shape) -> Evidence:
     steps = got[0]
     place = event.place
     if verb is not None:
         source = f"what {written(verb, 'x')} gives"
         dataset = "DatasetV2" in kinds(verb.x)
-        fix = f"{written(verb, 'x')}.batch(32)" if dataset else "return x[None], y[None]        # in __getitem__: a batch"
+        fix = (
+            f"{written(verb, 'x')}.batch(32)" if dataset else "return x[None], y[None]        # in __getitem__: a batch"
+        )
         if "DataLoader" in kinds(verb.x):
             fix = "DataLoader(..., batch_size=32)"
         name = verb.name
@@ -116,7 +129,8 @@ def _window(event: LayerCall, verb: ModelCall | None, got: Shape, known: Input) 
         title=f"{name} takes one sequence of {steps} steps for {steps} sequences of one step.",
         got=f"{source} of shape {got}, read as (batch {steps}, time 1, features 1): {steps} sequences of one step each",
         wanted=f"(batch 1, time {steps}, features 1): one sequence, with the batch axis in front, {(1, *got)}",
-        cause=f"There is no batch axis. The model has one feature, and Keras 3 adds the missing axis at the end without a\n"
+        cause="There is no batch axis. The model has one feature, and Keras 3 adds the missing axis at the "
+        "end without a\n"
         f"word: every step counts as a sequence of its own, and there are {steps} results where one was meant.",
         fix=fix,
         boundary=(source[:40], _reader(event.layer)),
@@ -156,7 +170,8 @@ def time_first_unnoticed(event: ModelCalled, seen: Seen) -> Iterator[Evidence]:
             title=f"{source} has time in front, and Keras takes it for the batch.",
             got=f"{source} {got}, read as {axes(got, 'BTF')}: {got[0]} sequences of {got[1]} steps",
             wanted=f"{axes((got[1], got[0], got[2]), 'BTF')}: the model was declared for {wanted.shape[1]} steps",
-            cause=f"The first axis is the batch, always. {source} has its {got[0]} steps there: it is time-major, (time, batch,\n"
+            cause=f"The first axis is the batch, always. {source} has its {got[0]} steps there: it is "
+            "time-major, (time, batch,\n"
             "features). A recurrent layer runs over any number of steps, so nothing raises.",
             fix=given.call(x=f"{source}.swapaxes(0, 1)"),
             boundary=(source[:40], _reader(event.model)),
@@ -175,7 +190,7 @@ def table_for_a_model(failure: Failure, seen: Seen) -> Iterator[Evidence]:
                 continue
             steps, features = wanted.shape[1], wanted.shape[2]
             targets = shape_of_call(given.y) if is_array(given.y) else None
-            if got[1] == features and features > 1 and (steps is None or got[0] != steps):
+            if got[1] == features and features > 1 and got[0] is not None and got[0] != steps:
                 # One window of another length and a table look the same but for their targets.
                 if steps is None and not (targets and targets[0] == got[0]):
                     continue
@@ -189,14 +204,18 @@ def _table(given: Given, source: str, got: Shape, steps: int | None, features: i
     stack = f"{numpy_name(given.place)}.stack"
     whose = "with their targets, " if given.y is not None else ""
     y = written(given.verb, "y") if given.verb is not None and given.y is not None else ""
-    fix = f"x = {stack}([{source}[i:i + {length}] for i in range(len({source}) - {length})])        # (windows, {length}, {features})"
+    fix = (
+        f"x = {stack}([{source}[i:i + {length}] for i in range(len({source}) - {length})])        # "
+        f"(windows, {length}, {features})"
+    )
     changes = {"x": "x"} | ({"y": f"{y}[{length}:]"} if y else {})
     return Evidence(
         title=f"{given.name} reads sequences, and {source} is a table of rows.",
         got=f"{source} {got}: {rows} rows of {features} features, two axes (ndim=2), no time axis",
         wanted=f"{axes((None, steps, features), 'BTF')}: three axes (ndim=3), sequences of "
         f"{steps if steps else 'several'} steps",
-        cause=f"Each row of {source} is one step. A recurrent layer reads sequences, so windows of consecutive rows have to be\n"
+        cause=f"Each row of {source} is one step. A recurrent layer reads sequences, so windows of consecutive "
+        "rows have to be\n"
         f"cut, {whose}before the model sees them.",
         fix=f"{fix}\n{given.call(**changes)}",
         place=given.place,
@@ -209,7 +228,8 @@ def _one_number(given: Given, source: str, got: Shape, steps: int | None, featur
         title=f"{given.name} reads {features} features per step, and {source} has one number.",
         got=f"{source} {got}: (batch {got[0]}, time {got[1]}), two axes (ndim=2), no axis of features",
         wanted=f"{axes((got[0], steps, features), 'BTF')}: three axes (ndim=3)",
-        cause=f"The axis of features is missing. The model was built for {features} features per step; one number per step is one.",
+        cause=f"The axis of features is missing. The model was built for {features} features per step; one "
+        "number per step is one.",
         fix=f"give all {features} features of each step, ({got[0]}, {steps}, {features})\n"
         f"# or build a model for one feature, keras.Input(shape=({steps}, 1)), and give it {source}[..., None]",
         place=given.place,

@@ -1,4 +1,4 @@
-"""Shapes that were declared with an axis too few: Input((20,)), input_shape=20; and token ids that no Embedding reads."""
+"""Shapes declared with an axis too few, Input((20,)) or input_shape=20; and token ids that no Embedding reads."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ from sostenuto.diagnosis.wording import axes
 SO129 = rule(
     "SO129",
     "A layer of sequences is given two axes: time or features are missing",
-    """A recurrent layer reads three axes: (batch, time, features). A series of one number per step still has a feature: the
-    axis has length 1. A table of one row per step still needs sequences: windows of consecutive rows.""",
+    """A recurrent layer reads three axes: (batch, time, features). A series of one number per step still has a
+    feature: the axis has length 1. A table of one row per step still needs sequences: windows of consecutive
+    rows.""",
     """One number per step: Input(shape=(20, 1)) and x[..., None]. A table: cut windows, for instance with
     keras.utils.timeseries_dataset_from_array, and declare Input(shape=(steps, features)).""",
     example="""
@@ -49,8 +50,8 @@ model.fit(x[..., None], np.ones((30, 1)), verbose=0)
 SO130 = rule(
     "SO130",
     "The shape of an Input is a number, not a tuple",
-    """Input(shape=...) and input_shape=... are tuples, one length for every axis of a sample: (time, features). In Python
-    (20) is the number 20; only the comma makes a tuple.""",
+    """Input(shape=...) and input_shape=... are tuples, one length for every axis of a sample: (time, features). In
+    Python (20) is the number 20; only the comma makes a tuple.""",
     """Write both axes: shape=(20, 1) for 20 steps of one feature. An open number of steps is None: (None, 1).""",
     example="""
 import keras
@@ -65,8 +66,8 @@ model = keras.Sequential([keras.Input(shape=(20, 1)), keras.layers.LSTM(4)])
 SO137 = rule(
     "SO137",
     "Token ids go into a layer of sequences without an Embedding",
-    """A recurrent layer or Conv1D reads a vector for every step, (batch, time, features). Token ids are one whole number per
-    step, (batch, time), and stand for words; an Embedding gives a vector for each.""",
+    """A recurrent layer or Conv1D reads a vector for every step, (batch, time, features). Token ids are one whole
+    number per step, (batch, time), and stand for words; an Embedding gives a vector for each.""",
     """Put Embedding(number of ids, units) first, and declare Input(shape=(time,)).""",
     example="""
 import keras
@@ -106,9 +107,11 @@ def reads_two(failure: Failure, seen: Seen) -> tuple[LayerCall, Shape, Origin | 
 def axis_missing_in_input(failure: Failure, seen: Seen) -> Evidence | None:
     """Looks for an Input with one axis only in front of a layer of sequences."""
     found = reads_two(failure, seen)
-    if found is None or found[2] is None:
+    if found is None:
         return None
     call, got, origin = found
+    if origin is None:
+        return None
     size = got[1]
     # A model without a declared Input has one that was made for the data: then it is the data that lacks an axis.
     written = declared(origin.layer, call.layer, seen)
@@ -139,16 +142,25 @@ def _whole(size: int | None, place: Place | None, written: Declared) -> tuple[Sh
         steps, features = int(value.shape[1]), int(value.shape[2])
         if size in (steps, features):
             lacks = "The axis of features is missing" if size == steps else "The axis of time is missing"
-            return (steps, features), "", f"{missing}\n{lacks}: {name} has {steps} steps of {features} features per sample."
+            return (
+                (steps, features),
+                "",
+                f"{missing}\n{lacks}: {name} has {steps} steps of {features} features per sample.",
+            )
     named = written.argument
     if _TIME.search(named) and not _FEATURES.search(named):
-        return (size, 1), "", f"{missing}\nThe axis of features is missing: one number per step is a feature of length 1."
+        return (
+            (size, 1),
+            "",
+            f"{missing}\nThe axis of features is missing: one number per step is a feature of length 1.",
+        )
     if _FEATURES.search(named) and not _TIME.search(named):
         return (None, size), "", f"{missing}\nThe axis of time is missing: {size} features of how many steps?"
     return (
         (size, 1),
         f"whether {size} counts the steps of one number each, or the features of a step",
-        f"{missing}\nOne of them is missing: if {size} counts timesteps, the features (one number per step is one feature).",
+        f"{missing}\nOne of them is missing: if {size} counts timesteps, the features (one number per step is "
+        "one feature).",
     )
 
 
@@ -200,15 +212,9 @@ def _features_built(layer: Any) -> int | None:
 def ids_for(
     size: int | None, place: Place | None, seen: Seen, written: Declared | None, data: Any = None
 ) -> tuple[str, int] | None:
-    """The name and the largest of the token ids that a layer of sequences was to read; None where they are measured values.
-
-    Args:
-        size: of the only axis beside the batch.
-        place: where it failed.
-        seen: what was seen.
-        written: how the Input was declared, or None where there is data only.
-        data: what the model was given.
-    """
+    """The name and the largest of the token ids that a layer of sequences was to read; None where they are measured
+    values. Args: size: of the only axis beside the batch. place: where it failed. seen: what was seen. written: how
+    the Input was declared, or None where there is data only. data: what the model was given."""
     arrays = [("", data)] if data is not None else data_at(place, (2,))
     for name, value in arrays:
         array = as_array(value)
@@ -249,7 +255,8 @@ def ids_without_embedding(failure: Failure, seen: Seen) -> Evidence | None:
         title=f"{title(call.layer)} reads a vector for every step, and is given token ids without an Embedding.",
         got=f"{name}: whole numbers up to {largest}, {axes(got, 'BT')}: two axes (ndim=2), one id per step",
         wanted=f"{axes((*got, None), 'BTF')}: three axes (ndim=3), a vector of features for every step",
-        cause=f"The ids only number words; a number twice as large means nothing twice as much. An Embedding looks up a\n"
+        cause="The ids only number words; a number twice as large means nothing twice as much. An Embedding "
+        "looks up a\n"
         f"vector for each id, and gives {title(call.layer)} its axis of features.",
         fix=f"{embedding},        # ids 0 to {largest}; reads (batch, time), gives (batch, time, 32)\n{layer}",
         boundary=(name, title(call.layer)),
@@ -280,15 +287,22 @@ def shape_is_a_number(failure: Failure, seen: Seen) -> Evidence | None:
     for _, value in data_at(place, (3,)):
         if size in (value.shape[1], value.shape[2]):
             shape = (int(value.shape[1]), int(value.shape[2]))
-    fix = with_keyword(source, keyword, str(shape)) if keyword != "shape" else with_argument(source, "shape", 0, str(shape))
+    fix = (
+        with_keyword(source, keyword, str(shape))
+        if keyword != "shape"
+        else with_argument(source, "shape", 0, str(shape))
+    )
     sequence = not _feeds_dense(source, place)
     return Evidence(
         title=f"The shape of an Input is the number {size}, and has to be a tuple.",
-        got=f"{keyword}={size}: an integer" + (f"; ({size}) without a comma is the number {size}" if "(" in source else ""),
-        wanted=f"a tuple with one length for each axis of a sample: {keyword}={shape}, (time {shape[0]}, features {shape[1]})"
+        got=f"{keyword}={size}: an integer"
+        + (f"; ({size}) without a comma is the number {size}" if "(" in source else ""),
+        wanted=f"a tuple with one length for each axis of a sample: {keyword}={shape}, (time {shape[0]}, "
+        f"features {shape[1]})"
         if sequence
         else f"a tuple: {keyword}=({size},)",
-        cause=f"A shape lists the axes of one sample without the batch axis. {written.words((size,))} is a tuple of one axis,\n"
+        cause=f"A shape lists the axes of one sample without the batch axis. {written.words((size,))} is a "
+        "tuple of one axis,\n"
         "by its comma; a recurrent layer reads two, time and features.",
         fix=f"{fix}        # {axes(shape, 'TF')[1:-1]}",
         boundary=("Input", ""),
@@ -301,4 +315,3 @@ def _feeds_dense(source: str, place: Place) -> bool:
 
 def _program(place: Place) -> list[str]:
     return linecache.getlines(place.file)
-

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import Failure, LayerCall
-from sostenuto.diagnosis.rules.input_axes_views import Origin, Shape, maker_words, origin_of, shape_of_call
+from sostenuto.diagnosis.rules.input_axes_views import (
+    Origin,
+    Shape,
+    maker_words,
+    origin_of,
+    shape_of_call,
+    with_sequences,
+)
 from sostenuto.diagnosis.seen import Seen
-from sostenuto.diagnosis.source import with_keyword
 from sostenuto.diagnosis.views import is_recurrent, kinds, source_of, title
 from sostenuto.diagnosis.wording import axes
 
 SO132 = rule(
     "SO132",
     "A layer puts tensors together whose axes do not fit",
-    """Concatenate joins tensors along one axis, and all others have to be equal; Add and its kind need equal shapes. An encoder
-    of 20 steps and a decoder of 10 do not lie beside each other step by step, and a sequence, (batch, time, units), and one
-    vector per row, (batch, units), do not either.""",
-    """Let an Attention layer bring one sequence to the length of the other: Attention()([query, value]) has the steps of the
-    query. Repeat one vector with RepeatVector(steps), or return sequences from both layers.""",
+    """Concatenate joins tensors along one axis, and all others have to be equal; Add and its kind need equal
+    shapes. An encoder of 20 steps and a decoder of 10 do not lie beside each other step by step, and a sequence,
+    (batch, time, units), and one vector per row, (batch, units), do not either.""",
+    """Let an Attention layer bring one sequence to the length of the other: Attention()([query, value]) has the
+    steps of the query. Repeat one vector with RepeatVector(steps), or return sequences from both layers.""",
     example="""
 import keras
 layers = keras.layers
@@ -59,6 +66,38 @@ def does_not_fit(failure: Failure, seen: Seen) -> Evidence | None:
     return _evidence(call, name, known, origins, first, other, seen)
 
 
+@SO132.on(Failure)
+def sum_does_not_fit(failure: Failure, seen: Seen) -> Evidence | None:
+    """Looks for a + b, or another operator, between tensors of a model that differ in steps or units."""
+    place = failure.place
+    node = place.node() if place is not None and not failure.calls else None
+    if place is None or not isinstance(node, ast.BinOp):
+        return None
+    tensors = [place.value(one) for one in (node.left, node.right)]
+    shapes = [shape_of_call(one) if hasattr(one, "_keras_history") else None for one in tensors]
+    known = [shape for shape in shapes if shape is not None and len(shape) == 3]
+    if len(known) != 2 or known[0] == known[1]:
+        return None
+    one, two = known
+    axis = next((axis for axis in (1, 2) if one[axis] != two[axis] and 1 not in (one[axis], two[axis])), None)
+    if axis is None or None in (one[axis], two[axis]):
+        return None
+    makers = [maker_words(origin_of(tensor, seen, None)) for tensor in tensors]
+    what = ("steps", "step by step") if axis == 1 else ("units", "unit by unit")
+    return Evidence(
+        title=f"{makers[0]} and {makers[1]} differ in {what[0]}, and cannot be put together.",
+        got=f"{_words(one)} from {makers[0]}; {_words(two)} from {makers[1]}",
+        wanted=f"the same number of {what[0]} in both, such as {one[axis]} or {two[axis]}",
+        cause=f"An operator works {what[1]}, and the {'time axes' if axis == 1 else 'last axes'} are "
+        f"{one[axis]} and {two[axis]}.",
+        fix=f"layers.Attention()([{place.source(node.left)}, {place.source(node.right)}])        # as many "
+        "steps as the first"
+        if axis == 1
+        else f"layers.Dense({one[axis]})({place.source(node.right)})        # brings it to {one[axis]} units first",
+        boundary=(makers[0], makers[1]),
+    )
+
+
 def _pair(shapes: list[Shape]) -> tuple[int | None, int | None]:
     # The first two that differ.
     for number, shape in enumerate(shapes):
@@ -85,22 +124,30 @@ def _evidence(
     if len(one) != len(two):
         short, long = (first, other) if len(one) == 2 else (other, first)
         steps = shapes[long][1]
-        wanted = f"two sequences, or two vectors per row: {_words(shapes[long])} beside {_words((None, steps, shapes[short][1]))}"
+        wanted = (
+            f"two sequences, or two vectors per row: {_words(shapes[long])} beside "
+            f"{_words((None, steps, shapes[short][1]))}"
+        )
         cause = (
-            f"{maker_words(origins[long])} gives a vector for every step (three axes), {maker_words(origins[short])} one vector "
+            f"{maker_words(origins[long])} gives a vector for every step (three axes), "
+            f"{maker_words(origins[short])} one vector "
             f"per row (two axes).\n{name} has no step to put it to."
         )
         fix = _for_rank(origins[short], origins[long], steps, seen)
     elif len(one) == 3 and one[1] != two[1] and None not in (one[1], two[1]) and _time_counts(call.layer, name):
         wanted = f"the same number of steps in all of them, such as {one[1]} or {two[1]}"
         cause = (
-            f"{name} works step by step, and the sequences differ in length: {one[1]} steps from {makers[0]}, {two[1]} steps\n"
+            f"{name} works step by step, and the sequences differ in length: {one[1]} steps from {makers[0]}, "
+            f"{two[1]} steps\n"
             f"from {makers[1]}. The time axis of both has to be equal."
         )
         fix = _for_length(call, shapes, origins, first, other, seen)
     elif one[-1] != two[-1] and name in _ELEMENTWISE | {"Dot"}:
         wanted = f"the same number of units in all of them, such as {one[-1]} or {two[-1]}"
-        cause = f"{name} needs vectors of one size, and the last axes are {one[-1]} and {two[-1]}: the units of both differ."
+        cause = (
+            f"{name} needs vectors of one size, and the last axes are {one[-1]} and {two[-1]}: the units "
+            "of both differ."
+        )
         fix = _for_units(origins, shapes, first, other, seen)
     else:
         return None
@@ -128,11 +175,11 @@ def _time_counts(layer: Any, name: str) -> bool:
 def _for_rank(short: Origin | None, long: Origin | None, steps: int | None, seen: Seen) -> str:
     fixes = []
     if short is not None and short.is_last_output:
-        source = with_keyword(source_of(short.layer, seen), "return_sequences", "True")
+        source = with_sequences(source_of(short.layer, seen), "True")
         fixes.append(f"{source}        # {title(short.layer)}: its output of every step")
     fixes.append(f"layers.RepeatVector({steps or 'steps'})        # repeats the one vector for every step")
     if long is not None and is_recurrent(long.layer):
-        source = with_keyword(source_of(long.layer, seen), "return_sequences", "False")
+        source = with_sequences(source_of(long.layer, seen), "False")
         fixes.append(f"{source}        # {title(long.layer)}: one vector per row, as the other")
     return "\n# or ".join(fixes)
 
@@ -145,7 +192,8 @@ def _for_length(
         origin = origins[number]
         if origin is not None and "Attention" in type(origin.layer).__name__:
             return (
-                f"the output of {title(origin.layer)} has the {shapes[number][1]} steps of its query, the first of its inputs; "
+                f"the output of {title(origin.layer)} has the {shapes[number][1]} steps of its query, the "
+                "first of its inputs; "
                 f"the query\nhas to be {maker_words(origins[beside])}: Attention()([query, value]), "
                 f"{shapes[beside][1]} steps first, {shapes[number][1]} second"
             )
@@ -165,4 +213,7 @@ def _for_units(origins: list[Origin | None], shapes: list[Shape], first: int, ot
     size = shapes[first][-1]
     if origin is not None and is_recurrent(origin.layer):
         return f"give {title(origin.layer)} {size} units, as the other has: {type(origin.layer).__name__}({size}, ...)"
-    return f"layers.Dense({size})        # brings {maker_words(origin)} to {size} units before {maker_words(origins[first])} is added"
+    return (
+        f"layers.Dense({size})        # brings {maker_words(origin)} to {size} units before "
+        f"{maker_words(origins[first])} is added"
+    )

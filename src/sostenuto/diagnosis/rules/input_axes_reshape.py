@@ -21,9 +21,9 @@ from sostenuto.diagnosis.views import is_keras, is_ours, kinds, source_of, title
 SO133 = rule(
     "SO133",
     "reshape is used where the axes should be transposed",
-    """reshape keeps the order of the numbers in memory and only counts them off anew; it never moves an axis. (samples,
-    features, time) reshaped to (samples, time, features) has the right shape, and each step holds numbers of one feature
-    at several times. Nothing raises, and the model learns from a jumble.""",
+    """reshape keeps the order of the numbers in memory and only counts them off anew; it never moves an axis.
+    (samples, features, time) reshaped to (samples, time, features) has the right shape, and each step holds numbers
+    of one feature at several times. Nothing raises, and the model learns from a jumble.""",
     """Move the axes: x.transpose(0, 2, 1), np.swapaxes(x, 1, 2), or layers.Permute((2, 1)) in a model.""",
     example="""
 import numpy as np, keras
@@ -84,15 +84,17 @@ def axes_mixed(event: ModelCalled, seen: Seen) -> Iterator[Evidence]:
         mixed = _mixed(value, event.place)
         if mixed is not None:
             names = event.place.names_of(value)
-            yield _evidence(mixed, shape, names[0] if names else written(event, "x"), event.place)
+            sizes = tuple(int(size) for size in value.shape)
+            yield _evidence(mixed, sizes, names[0] if names else written(event, "x"), event.place)
 
 
 def _mixed(value: Any, place: Place) -> Mixed | None:
     shape = tuple(int(size) for size in value.shape)
     found = _by_memory(value, shape) or _by_names(value, shape, place)
-    line = _reshape_line(place, shape)
     if found is not None:
-        return Mixed(found.before, found.order, found.source or _reshaped(line), line)
+        node = _reshape_of(found, value, place)
+        line = (node.lineno, place.source(node)) if node is not None else None
+        return Mixed(found.before, found.order, found.source or (_parts(node)[0] if node is not None else ""), line)
     return _by_source(place, shape)
 
 
@@ -149,7 +151,7 @@ def _by_source(place: Place, shape: tuple[int, ...]) -> Mixed | None:
     source = place.argument("x", 0, "fit", "evaluate", "predict", "train_on_batch", "predict_on_batch", "test_on_batch")
     for node in _reshapes(place):
         name, sizes = _parts(node)
-        if name != source or len(sizes) != 3:
+        if name != source or len(sizes) != 3 or node.lineno > place.line:
             continue
         axes = [_axis_of(size, name) for size in sizes]
         if axes[1:] == [2, 1] and shape[1] != shape[2]:
@@ -186,21 +188,16 @@ def _axis_of(size: ast.expr, name: str) -> int | None:
     return 0 if text == f"len({name})" else None
 
 
-def _reshape_line(place: Place, shape: tuple[int, ...]) -> tuple[int, str] | None:
-    for node in _reshapes(place):
-        if len(_parts(node)[1]) == 3:
-            return node.lineno, place.source(node)
+def _reshape_of(mixed: Mixed, value: Any, place: Place) -> ast.Call | None:
+    # The reshape in the program that this array came out of, as far as the names tell.
+    names = place.names_of(value)
+    calls = [node for node in _reshapes(place) if len(_parts(node)[1]) == 3 and node.lineno <= place.line]
+    for node in calls:
+        owner = _parts(node)[0]
+        shape = shape_of_call(place.value(owner)) if owner.isidentifier() else None
+        if owner == mixed.source or shape == mixed.before or owner in names:
+            return node
     return None
-
-
-def _reshaped(line: tuple[int, str] | None) -> str:
-    if line is None:
-        return ""
-    try:
-        node = ast.parse(line[1], mode="eval").body
-    except SyntaxError:
-        return ""
-    return _parts(node)[0] if isinstance(node, ast.Call) else ""
 
 
 def _evidence(mixed: Mixed, shape: tuple[int, ...], name: str, place: Place) -> Evidence:
@@ -213,11 +210,15 @@ def _evidence(mixed: Mixed, shape: tuple[int, ...], name: str, place: Place) -> 
     return Evidence(
         title=f"reshape has mixed the axes of {name}: transpose would have exchanged them.",
         got=f"{name} {shape} counts off anew the numbers of {before or 'an array'} {mixed.before}{written_line}",
-        wanted=f"axes {a} and {b} exchanged, {mixed.before[a]} and {mixed.before[b]}: each number keeps its step and its feature",
-        cause="reshape keeps the order of the numbers in memory, and fills the new axes with them; it moves no axis. The shape\n"
+        wanted=f"axes {a} and {b} exchanged, {mixed.before[a]} and {mixed.before[b]}: each number keeps its "
+        "step and its feature",
+        cause="reshape keeps the order of the numbers in memory, and fills the new axes with them; it moves no "
+        "axis. The shape\n"
         f"is right, but time and {'features' if a else 'batch'} are mixed: one step of {name} now holds "
         f"{'several times of one feature' if a else 'steps of several sequences'}.",
-        fix=f"{name} = {move}        # instead of reshape" if name.isidentifier() else f"{move}        # instead of reshape",
+        fix=f"{name} = {move}        # instead of reshape"
+        if name.isidentifier()
+        else f"{move}        # instead of reshape",
         boundary=(name[:40], "the model"),
     )
 
@@ -238,7 +239,8 @@ def reshape_layer(event: LayerCall, seen: Seen) -> Evidence | None:
         title=f"{title(event.layer)} mixes two axes: Permute would exchange them.",
         got=f"{source_of(event.layer, seen)}: {got} becomes {made}, counted off anew",
         wanted=f"the axes of {first} and {second} exchanged: each number keeps its step and its feature",
-        cause="Reshape keeps the order of the numbers, and fills the new axes with them; it moves no axis. The shape is right,\n"
+        cause="Reshape keeps the order of the numbers, and fills the new axes with them; it moves no axis. The "
+        "shape is right,\n"
         "but time and features are mixed.",
         fix="layers.Permute((2, 1))        # instead of Reshape",
         place=known.made,

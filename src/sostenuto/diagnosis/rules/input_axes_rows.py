@@ -16,10 +16,10 @@ from sostenuto.diagnosis.wording import count, shape_of
 SO134 = rule(
     "SO134",
     "Inputs and targets have different numbers of samples",
-    """The first axis counts samples, in x and in y: row 7 of one belongs to row 7 of the other. Windows that were cut of a
-    table are fewer than its rows; one long sequence of its own is a batch of one.""",
-    """Cut the targets by the windows: window i covers rows i to i + T - 1, and what comes next is row i + T, y[T:]. Split
-    inputs and targets by the same rows.""",
+    """The first axis counts samples, in x and in y: row 7 of one belongs to row 7 of the other. Windows that were
+    cut of a table are fewer than its rows; one long sequence of its own is a batch of one.""",
+    """Cut the targets by the windows: window i covers rows i to i + T - 1, and what comes next is row i + T, y[T:].
+    Split inputs and targets by the same rows.""",
     example="""
 import numpy as np, keras
 table = np.random.default_rng(0).random((100, 4))
@@ -61,7 +61,8 @@ def _evidence(given: Given, x: tuple[int | None, ...], y: int) -> Evidence:
     cause, fix, unsure = _reason(given, x, y, target)
     return Evidence(
         title=f"{given.source} has {count(rows, 'sample')}, and {target} has {y}.",
-        got=f"{given.source} {shape_of(given.x)}: {count(rows, 'sample')}; {target} {shape_of(given.y)}: {count(y, 'sample')}",
+        got=f"{given.source} {shape_of(given.x)}: {count(rows, 'sample')}; {target} {shape_of(given.y)}: "
+        f"{count(y, 'sample')}",
         wanted="as many rows in y as in x: the first axis of both is the batch axis, one row per sample",
         cause=cause,
         fix=fix,
@@ -82,15 +83,18 @@ def _reason(given: Given, x: tuple[int | None, ...], y: int, target: str) -> tup
     if parts and others and parts != others:
         right = re.sub("|".join(others), next(iter(parts)), target)
         return (
-            f"The names say it: {given.source} is a part for {' and '.join(parts)}, {target} one for {' and '.join(others)}.",
+            f"The names say it: {given.source} is a part for {' and '.join(parts)}, {target} one for "
+            f"{' and '.join(others)}.",
             given.call(y=right),
             "",
         )
     if rows == 1 and steps == y:
         return (
-            f"{given.source} is one sequence of {steps} steps: its batch axis has length 1. {target} has a target for every step,\n"
+            f"{given.source} is one sequence of {steps} steps: its batch axis has length 1. {target} has a "
+            "target for every step,\n"
             "but no batch axis in front.",
-            f"{given.call(y=f'{target}[None]')}        # (1, {y}, ...), with return_sequences=True in the last recurrent layer\n"
+            f"{given.call(y=f'{target}[None]')}        # (1, {y}, ...), with return_sequences=True in the last "
+            "recurrent layer\n"
             f"# or windows of the sequence, with one target each",
             "whether the model is to give a value for every step, or one for each window",
         )
@@ -105,15 +109,17 @@ def _reason(given: Given, x: tuple[int | None, ...], y: int, target: str) -> tup
             else f"{cut} steps after the first of each window"
         )
         return (
-            f"Windows of {steps} steps were cut of a longer series, and there are {cut} fewer of them than rows in {target}:\n"
+            f"Windows of {steps} steps were cut of a longer series, and there are {cut} fewer of them than "
+            f"rows in {target}:\n"
             "each window needs the one target that belongs to it.",
             f"{given.call(y=f'{target}[{cut}:]')}        # {meant}",
             "" if cut in (steps, steps - 1) else f"which row of {target} belongs to which window",
         )
     smaller, larger = (given.source, target) if rows < y else (target, given.source)
     return (
-        f"Row i of {target} is the target of sample i of {given.source}, so both need the same rows. {larger} has {abs(y - rows)} more.",
-        f"print({given.source}.shape, {target}.shape)        # before the last split, window or filter that was done to one only",
+        f"Row i of {target} is the target of sample i of {given.source}, so both need the same rows. {larger} "
+        f"has {abs(y - rows)} more.",
+        f"print({given.source}.shape, {target}.shape)        # before the last split, window or filter that "
+        "was done to one only",
         f"where {smaller} lost the rows that {larger} still has",
     )
-

@@ -6,7 +6,7 @@ from typing import Any
 
 from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import Failure, LayerCall
-from sostenuto.diagnosis.rules.input_axes_views import maker_words, origin_of, refused_call
+from sostenuto.diagnosis.rules.input_axes_views import maker_words, origin_of, refused_call, shape_of_call
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import with_keyword
 from sostenuto.diagnosis.views import is_recurrent, kinds, source_of, title
@@ -15,8 +15,8 @@ from sostenuto.diagnosis.wording import axes, count
 SO131 = rule(
     "SO131",
     "A kernel or pool is longer than the sequence",
-    """Conv1D and pooling layers with padding='valid', the default, need at least as many steps as their kernel is long, and
-    each of them leaves fewer steps for the next: a pool of 4 leaves a quarter.""",
+    """Conv1D and pooling layers with padding='valid', the default, need at least as many steps as their kernel is
+    long, and each of them leaves fewer steps for the next: a pool of 4 leaves a quarter.""",
     """Take a shorter kernel or pool, or padding='same', or longer sequences.""",
     example="""
 import keras
@@ -33,10 +33,10 @@ model = keras.Sequential([keras.Input((3, 5)), layers.Conv1D(8, 5, padding="same
 SO136 = rule(
     "SO136",
     "A shared layer meets another number of features than its weights were made for",
-    """A layer that is called twice has one set of weights, made for the number of features of the first call. All that it
-    reads later needs the same number.""",
-    """Make a layer of its own for each input; or bring the inputs to one number of features before, for instance with a Dense
-    layer on each.""",
+    """A layer that is called twice has one set of weights, made for the number of features of the first call. All
+    that it reads later needs the same number.""",
+    """Make a layer of its own for each input; or bring the inputs to one number of features before, for instance
+    with a Dense layer on each.""",
     example="""
 import keras
 layers = keras.layers
@@ -73,7 +73,8 @@ def kernel_too_long(failure: Failure, seen: Seen) -> Evidence | None:
         title=f"{title(layer)} needs {count(length, 'step')} at least, and gets {steps}.",
         got=f"{axes(got, 'BTF')} from {before}: {count(steps, 'step')}{shortened}",
         wanted=f"{length} steps or more: {what}",
-        cause=f"With padding='valid' the kernel has to lie within the sequence, and {length} steps do not fit into {steps}.",
+        cause=f"With padding='valid' the kernel has to lie within the sequence, and {length} steps do not fit "
+        f"into {steps}.",
         fix=f"{with_keyword(source_of(layer, seen), 'padding', repr('same'))}\n"
         f"# or a shorter one: {named}={max(steps, 1)} at most; or sequences of {length} steps or more",
         boundary=(before, title(layer)),
@@ -120,7 +121,7 @@ def shared_layer(failure: Failure, seen: Seen) -> Evidence | None:
         for shape, place in zip(known.shapes, known.places, strict=False)
         if shape is not None and len(shape) == len(got) and shape[-1] == built
     ]
-    if not before or not _is_shared(call):
+    if not before or not is_shared(call):
         return None
     shape, place = before[0]
     letters = {2: "BF", 3: "BTF"}.get(len(got), "")
@@ -130,9 +131,10 @@ def shared_layer(failure: Failure, seen: Seen) -> Evidence | None:
     return Evidence(
         title=f"{title(layer)} is shared, and its second input has another number of features.",
         got=f"{axes(got, letters)} from {maker}: {got[-1]} features",
-        wanted=f"{axes((got[0], *got[1:-1], built), letters)}: {built} features, as in its first call, {axes(shape, letters)}"
-        + (f", {place.words}" if place is not None else ""),
-        cause=f"One layer has one set of weights, wherever it is called. They were made for {count(built, 'feature')} by the first\n"
+        wanted=f"{axes((got[0], *got[1:-1], built), letters)}: {built} features, as in its first call, "
+        f"{axes(shape, letters)}" + (f", {place.words}" if place is not None else ""),
+        cause="One layer has one set of weights, wherever it is called. They were made for "
+        f"{count(built, 'feature')} by the first\n"
         f"call, and cannot read {got[-1]}.",
         fix=f"{source_of(layer, seen)}        # a layer of its own for the input of {got[-1]} features\n"
         f"# or bring it to {built} features first: layers.Dense({built})",
@@ -140,10 +142,17 @@ def shared_layer(failure: Failure, seen: Seen) -> Evidence | None:
     )
 
 
-def _is_shared(call: LayerCall) -> bool:
-    # Called a second time while a model is put together; or by one model in two places.
-    nodes = len(getattr(call.layer, "_inbound_nodes", None) or ())
-    return (call.symbolic and nodes >= 1) or nodes >= 2
+def is_shared(call: LayerCall) -> bool:
+    """Whether a layer was called with different numbers of features while models were put together.
+
+    Args:
+        call: of the layer; counts too where it is such a call.
+    """
+    sizes = {(shape_of_call(call.inputs) or (None,))[-1]} if call.symbolic else set()
+    for node in getattr(call.layer, "_inbound_nodes", None) or ():
+        tensors = getattr(node, "input_tensors", None) or ()
+        sizes |= {(shape_of_call(one) or (None,))[-1] for one in list(tensors)[:1]}
+    return len(sizes) > 1
 
 
 def _features(layer: Any) -> int | None:

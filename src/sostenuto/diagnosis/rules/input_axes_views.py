@@ -1,4 +1,4 @@
-"""What rules about axes ask: which layer made a tensor, how many axes a layer reads, and how the user declared an input."""
+"""What rules about axes ask: which layer made a tensor, how many axes a layer reads, how an input was declared."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from sostenuto.diagnosis.events import Failure, LayerCall
 from sostenuto.diagnosis.rules.container_calls import with_argument
 from sostenuto.diagnosis.seen import Seen
-from sostenuto.diagnosis.source import Place, with_keyword
+from sostenuto.diagnosis.source import Place, called, with_keyword
 from sostenuto.diagnosis.views import is_keras, is_recurrent, kinds, source_of, title
 
 Shape = tuple[int | None, ...]
@@ -136,7 +136,9 @@ def origin_of(tensor: Any, seen: Seen, call: LayerCall | None = None) -> Origin 
         if made is None:
             return None
         layer, before = made
-        same = shape_of_call(before) is not None and len(shape_of_call(before) or ()) == len(shape_of_call(tensor) or ())
+        same = shape_of_call(before) is not None and len(shape_of_call(before) or ()) == len(
+            shape_of_call(tensor) or ()
+        )
         keeps = _KEEPS.search(type(layer).__name__) or "Dense" in kinds(layer)
         if not (keeps and same):
             return Origin(layer, shape_of_call(before), tuple(reversed(between)))
@@ -246,6 +248,28 @@ class Declared:
         if self.source:
             return with_argument(self.source, "shape", 0, text)
         return f"keras.Input(shape={text})"
+
+
+def with_sequences(source: str, value: str = "True") -> str:
+    """A recurrent layer's source with return_sequences set; of Bidirectional, in the layer inside of it.
+
+    Args:
+        source: of the call that makes the layer.
+        value: "True" or "False".
+
+    Example:
+        >>> with_sequences("layers.Bidirectional(layers.GRU(6), name='lower')")
+        "layers.Bidirectional(layers.GRU(6, return_sequences=True), name='lower')"
+    """
+    call = _parsed(source)
+    if call is None or called(call) != "Bidirectional":
+        return with_keyword(source, "return_sequences", value)
+    inner = call.args[0] if call.args else next((one.value for one in call.keywords if one.arg == "layer"), None)
+    if not isinstance(inner, ast.Call):
+        return f"{source}        # with return_sequences={value} in the layer inside of it"
+    inner.keywords = [one for one in inner.keywords if one.arg != "return_sequences"]
+    inner.keywords.append(ast.keyword("return_sequences", ast.Constant(value == "True")))
+    return ast.unparse(call)
 
 
 def declared(made: Any, reader: Any, seen: Seen) -> Declared:

@@ -13,17 +13,18 @@ from sostenuto.diagnosis.rules.input_axes_views import (
     origin_of,
     refused_call,
     remember,
+    with_sequences,
 )
 from sostenuto.diagnosis.seen import Seen
-from sostenuto.diagnosis.source import Place, with_keyword
-from sostenuto.diagnosis.views import is_recurrent, kinds, source_of, title
+from sostenuto.diagnosis.source import Place
+from sostenuto.diagnosis.views import kinds, source_of, title
 from sostenuto.diagnosis.wording import axes
 
 SO111 = rule(
     "SO111",
     "A layer needs the whole sequence, and the one below returns its last output",
     """An LSTM or GRU returns only its last output, (batch, units), unless return_sequences=True. The next recurrent
-    layer, a Conv1D, a pooling over time or TimeDistributed reads (batch, time, features), and there is no time left.""",
+    layer, a Conv1D, a pooling over time or TimeDistributed reads (batch, time, features): there is no time left.""",
     """Set return_sequences=True on every recurrent layer that such a layer reads. Leave it out on the last one, unless
     there is a target for every step.""",
     example="""
@@ -39,8 +40,8 @@ model = keras.Sequential([keras.Input((15, 6)), keras.layers.LSTM(32, return_seq
 SO112 = rule(
     "SO112",
     "The number of samples stands in the Input's shape",
-    """Input(shape=...) describes one sample: (time, features). Keras puts the axis of the batch in front by itself, so a
-    shape with the number of samples in it makes four axes, and a recurrent layer reads three.""",
+    """Input(shape=...) describes one sample: (time, features). Keras puts the axis of the batch in front by itself,
+    so a shape with the number of samples in it makes four axes, and a recurrent layer reads three.""",
     """Leave the samples out: Input(shape=x.shape[1:]).""",
     example="""
 import numpy as np, keras
@@ -78,14 +79,17 @@ def no_sequence_to_read(failure: Failure, seen: Seen) -> Evidence | None:
     steps = origin.shape[1] if origin.shape is not None and len(origin.shape) == 3 else None
     wanted = (got[0], steps, got[-1])
     between = f", through {' and '.join(map(title, origin.between))}" if origin.between else ""
-    fix = with_keyword(source_of(below, seen), "return_sequences", "True") + f"        # the layer before {title(call.layer)}"
+    fix = with_sequences(source_of(below, seen), "True")
     decodes = "decod" in f"{getattr(call.layer, 'name', '')} {source_of(call.layer, seen)}".lower()
     if decodes:
-        fix += f"\n# or layers.RepeatVector({steps or 'steps'}) before {title(call.layer)}, to decode from the last output alone"
+        fix += (
+            f"\n# or layers.RepeatVector({steps or 'steps'}) before {title(call.layer)}, to decode from the "
+            "last output alone"
+        )
     return Evidence(
         title=f"{title(call.layer)} needs a sequence, and {title(below)} before it returns only its last output.",
         got=f"{axes(got, 'BU')}: the last output of {title(below)}{between}" + (f", {made.words}" if made else ""),
-        wanted=f"{axes(wanted, 'BTF')}: the output of every step, by return_sequences=True on {title(below)}",
+        wanted=f"{axes(wanted, 'BTF')}: its output at every step",
         cause=f"{type(below).__name__} returns one vector for a whole sequence unless return_sequences=True; "
         f"{title(call.layer)}\nreads step by step, so the previous layer has to return the sequence.",
         fix=fix,
@@ -161,7 +165,9 @@ def _first_axis(given: Shape, place: Place | None) -> tuple[str, str, str] | Non
         if tuple(value.shape) == given:
             return f"{first}, the number of samples of {name},", name, ""
     names = place.names if place is not None else {}
-    sizes = [name for name in names if "batch" in name.lower() and isinstance(names[name], int) and names[name] == first]
+    sizes = [
+        name for name in names if "batch" in name.lower() and isinstance(names[name], int) and names[name] == first
+    ]
     if sizes:
         return f"{first}, the batch size ({sizes[0]}),", "", ""
     for name, value in arrays:
@@ -172,4 +178,3 @@ def _first_axis(given: Shape, place: Place | None) -> tuple[str, str, str] | Non
 
 def _number(count: int) -> str:
     return {2: "two", 3: "three", 4: "four"}.get(count, str(count))
-

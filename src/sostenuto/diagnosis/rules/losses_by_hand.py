@@ -3,85 +3,140 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from typing import Any
 
 from sostenuto.diagnosis.catalogue import Evidence
 from sostenuto.diagnosis.events import LayerCall
 from sostenuto.diagnosis.rules.container_views import shape_in
-from sostenuto.diagnosis.rules.output_pages import SO420
+from sostenuto.diagnosis.rules.output_pages import SO411, SO412, SO419, SO420
+from sostenuto.diagnosis.rules.output_views import BROADCASTING, name_of_loss
+from sostenuto.diagnosis.rules.outputs import one_output_for_all_steps, one_target_for_all_steps
+from sostenuto.diagnosis.rules.outputs_compared import Compared, Shape
+from sostenuto.diagnosis.rules.outputs_sizes import sizes_differ
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import Place, called
-from sostenuto.diagnosis.views import is_model
+from sostenuto.diagnosis.views import is_model, is_ours
 
-_LOSSES = ("subtract", "squared_difference", "square", "mean_squared_error", "abs")
+# Functions that subtract two arrays, of every library.
+_SUBTRACT = ("subtract", "sub", "squared_difference")
+# Calls of a model that are looked at, and lines behind them.
+_CALLS, _LINES = 20, 12
 
 
 @SO420.on(LayerCall)
 def difference(event: LayerCall, seen: Seen) -> Evidence | None:
     """Looks for (N, 1) - (N,) where a model's output meets its targets."""
-    place = event.place
-    if event.symbolic or event.outer is not None or place is None or not is_model(event.layer) or event.number > 20:
+    output = _output(event)
+    if output is None or len(output) != 2 or output[-1] != 1 or output[0] == 1 or event.place is None:
         return None
-    output = shape_in(event.output)
-    if output is None or len(output) not in (2, 3) or output[-1] != 1 or output[0] in (None, 1):
-        return None
-    for left, right in _differences(place):
-        other = place.value(right)
+    for left, right in _used(event.place, event.layer, _differences):
+        other = event.place.value(right)
         target = shape_in(other) if other is not None else None
-        if target is None or len(target) != len(output) - 1 or target[-1] == 1 or target[0] != output[0]:
+        if target is None or len(target) != 1 or target[0] != output[0]:
             continue
-        made = (*output[:-1], target[-1]) if len(output) == 2 else None
-        if made is None:
-            continue
-        mine, theirs = place.source(left), place.source(right)
+        mine, theirs = event.place.source(left), event.place.source(right)
+        made = (output[0], target[0])
+        rows = output[0] if output[0] is not None else "all"
         return Evidence(
             title=f"Predictions {output} and targets {target} broadcast to {made}.",
             got=f"{mine} {output} beside {theirs} {target}: their difference is {made}, not {target}",
             wanted=f"two arrays of one shape: {target} and {target}",
-            cause=f"{output} and {target} broadcast to {made}: each of the {output[0]} predictions is compared with "
-            "each of "
-            f"the {target[0]} targets.\nThat is smallest where every prediction is the mean of the targets, so that is "
-            "what "
-            "the model learns.\nThe output has a last axis of 1 that the targets have not.",
+            cause=f"{output} and {target} broadcast to {made}: each of the {rows} predictions is compared with "
+            f"each of the {rows} targets.\nThat is smallest where every prediction is the mean of the targets, so that "
+            "is what the model learns.\nThe output has a last axis of 1 that the targets have not.",
             fix=f"{mine}[:, 0] - {theirs}        # or {theirs}[:, None]: a trailing axis for the targets",
             boundary=(mine, theirs),
         )
     return None
 
 
-def _differences(place: Place) -> list[tuple[ast.expr, ast.Name]]:
-    # model(x) - y in the line itself; or its name minus a name in the lines behind it.
-    call, statement = place.node(), place.statement()
-    found: list[tuple[ast.expr, ast.Name]] = []
+@SO411.on(LayerCall)
+def one_target_in_a_function(event: LayerCall, seen: Seen) -> Evidence | None:
+    """Looks for outputs at every step that a function of Keras's losses compares with one target per sequence."""
+    return next((found for one in _given(event) if (found := one_target_for_all_steps(one, seen)) is not None), None)
+
+
+@SO412.on(LayerCall)
+def one_output_in_a_function(event: LayerCall, seen: Seen) -> Evidence | None:
+    """Looks for one output that such a function compares with several targets."""
+    return next((found for one in _given(event) if (found := one_output_for_all_steps(one, seen)) is not None), None)
+
+
+@SO419.on(LayerCall)
+def sizes_in_a_function(event: LayerCall, seen: Seen) -> Evidence | None:
+    """Looks for outputs and targets of different sizes that such a function compares."""
+    return next((found for one in _given(event) if (found := sizes_differ(one, seen)) is not None), None)
+
+
+def _output(event: LayerCall) -> Shape | None:
+    # Of a model that the program calls itself.
+    if event.symbolic or event.outer is not None or event.place is None or event.number > _CALLS:
+        return None
+    return shape_in(event.output) if is_model(event.layer) and not is_ours(event.layer) else None
+
+
+def _given(event: LayerCall) -> Iterator[Compared]:
+    # What keras.losses.mean_squared_error(y, model(x)) and its siblings are given.
+    output = _output(event)
+    if output is None or len(output) < 2 or event.place is None:
+        return
+    for call, right in _used(event.place, event.layer, _losses):
+        loss = name_of_loss(called(call))
+        target = shape_in(event.place.value(right))
+        if loss in BROADCASTING and target:
+            yield Compared(event.layer, output, target, loss, place=event.place)
+
+
+def _used(place: Place, model: Any, pairs: Any) -> Iterator[tuple[Any, ast.Name]]:
+    # model(x) beside a name in the line itself; or the name it is given beside one in the lines behind it.
+    statement = place.statement()
+    call = place.node() or _call_of(place, model)
     if call is None or statement is None:
-        return found
-    target = statement.targets[0] if isinstance(statement, ast.Assign) and statement.value is call else None
-    name = target.id if isinstance(target, ast.Name) else ""
-    for node in _behind(place, statement) if name else [statement]:
-        for one in ast.walk(node):
-            for left, right in _pairs(one):
-                if (_is(left, name) if name else left is call) and isinstance(right, ast.Name):
-                    found.append((left, right))
-    return found
+        return
+    name = ""
+    if isinstance(statement, ast.Assign) and statement.value is call:
+        target = statement.targets[0]
+        # stateless_call returns the output first.
+        if isinstance(target, ast.Tuple) and target.elts:
+            target = target.elts[0]
+        name = target.id if isinstance(target, ast.Name) else ""
+    for line in _behind(place, statement) if name else [statement]:
+        for one in ast.walk(line):
+            for whole, left, right in pairs(one):
+                mine = isinstance(left, ast.Name) and left.id == name if name else left is call
+                if mine and isinstance(right, ast.Name) and right.id != name:
+                    yield whole, right
 
 
-def _pairs(node: ast.AST) -> list[tuple[Any, Any]]:
+def _call_of(place: Place, model: Any) -> ast.Call | None:
+    # Where Python kept no columns: the call of the model by its name.
+    names = place.names_of(model)
+    return next((one for one in place.calls() if called(one) in names), None)
+
+
+def _differences(node: ast.AST) -> list[tuple[Any, Any, Any]]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
-        return [(node.left, node.right), (node.right, node.left)]
-    if isinstance(node, ast.Call) and called(node) in _LOSSES and len(node.args) == 2:
-        return [(node.args[0], node.args[1]), (node.args[1], node.args[0])] if "mean" not in called(node) else []
+        left, right = node.left, node.right
+    elif isinstance(node, ast.Call) and called(node) in _SUBTRACT and len(node.args) == 2:
+        left, right = node.args
+    else:
+        return []
+    return [(left, left, right), (right, right, left)]
+
+
+def _losses(node: ast.AST) -> list[tuple[Any, Any, Any]]:
+    # The function, not the object that is made of a class: MeanSquaredError()(y, pred) is seen as it runs.
+    if isinstance(node, ast.Call) and called(node)[:1].islower() and len(node.args) == 2:
+        return [(node, node.args[1], node.args[0])]
     return []
 
 
-def _is(node: Any, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name
-
-
 def _behind(place: Place, statement: ast.stmt) -> list[ast.stmt]:
-    # What follows in the same block, up to where the name gets another value.
+    # What follows in the same block, with the lines of blocks in it.
     for node in ast.walk(place.module() or ast.Module([], [])):
         for block in ("body", "orelse"):
             lines = getattr(node, block, None)
             if isinstance(lines, list) and statement in lines:
-                return lines[lines.index(statement) + 1 :][:12]
+                return lines[lines.index(statement) + 1 :][:_LINES]
     return []

@@ -45,6 +45,17 @@ SO412 = rule(
     repaired=_trained(f"{_LSTM}, {_DENSE.format(10)}", "mse", "x[:, :, 0]"),
 )
 
+SO419 = rule(
+    "SO419",
+    "Outputs and targets have different sizes",
+    """A loss compares number with number. An LSTM as the last layer puts out its units, a Dense its own, and neither
+    knows how many targets there are. Where one of both sizes is 1, losses such as mse broadcast instead of failing.""",
+    """The last layer has as many units as there are targets: Dense(1) for one number, Dense(5) for five classes or
+    for five steps of a forecast.""",
+    example=_trained("keras.layers.LSTM(16)", "mse", "x[:, -1, :1]"),
+    repaired=_trained(f"{_LSTM}, {_DENSE.format(1)}", "mse", "x[:, -1, :1]"),
+)
+
 SO413 = rule(
     "SO413",
     "softmax over a single unit is always 1",
@@ -132,6 +143,84 @@ model = keras.Sequential([keras.Input((10, 3)), *layers])
 model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 model.fit(x, y, verbose=0)
 """,
+)
+
+SO421 = rule(
+    "SO421",
+    "binary_crossentropy gets targets other than 0 and 1",
+    """binary_crossentropy compares the probability of one class with 0 or 1. Beside class numbers up to 9, or -1 and 1,
+    its value falls below 0 without end; beside softmax over several units it wants a column for each.""",
+    """Several classes: one unit each with softmax, and sparse_categorical_crossentropy. Two classes: number them 0 and
+    1.""",
+    example=_trained(
+        f"{_LSTM}, keras.layers.Dense(1, activation='sigmoid')", "binary_crossentropy", "rng.integers(0, 4, 24)"
+    ),
+    repaired=_trained(
+        f"{_LSTM}, keras.layers.Dense(4, activation='softmax')",
+        "sparse_categorical_crossentropy",
+        "rng.integers(0, 4, 24)",
+    ),
+    backend="jax",
+)
+
+SO422 = rule(
+    "SO422",
+    "Accuracy is measured of a regression",
+    """accuracy counts how often a prediction is equal to its target. Measured values are never equal to their
+    predictions to the last digit, so it stays near 0 however good the model is.""",
+    """metrics=["mae"] or keras.metrics.RootMeanSquaredError() for values; accuracy for classes.""",
+    example=_DATA
+    + """
+model = keras.Sequential([keras.Input((10, 3)), keras.layers.LSTM(4), keras.layers.Dense(1)])
+model.compile("adam", "mse", metrics=["accuracy"])
+model.fit(x, x[:, -1, 0], verbose=0)
+""",
+    repaired=_DATA
+    + """
+model = keras.Sequential([keras.Input((10, 3)), keras.layers.LSTM(4), keras.layers.Dense(1)])
+model.compile("adam", "mse", metrics=["mae"])
+model.fit(x, x[:, -1, 0], verbose=0)
+""",
+)
+
+SO423 = rule(
+    "SO423",
+    "The loss became NaN, though the data are finite",
+    """Numbers grew beyond what floats hold: a recurrent layer with an activation without limits (relu), steps that are
+    too large, inputs of thousands; or a loss took the logarithm of a number below 0. From then on all weights are
+    NaN.""",
+    """Keep tanh in recurrent layers, scale inputs to about -1 to 1, lower the learning rate, or cut gradients:
+    keras.optimizers.Adam(1e-3, clipnorm=1.0).""",
+    example=_DATA
+    + """
+layers = [keras.layers.SimpleRNN(64, activation="relu"), keras.layers.Dense(1)]
+model = keras.Sequential([keras.Input((10, 3)), *layers])
+model.compile(keras.optimizers.SGD(10.0), "mse")
+model.fit(x * 1000, x[:, -1, 0], epochs=4, verbose=0)
+""",
+    repaired=_DATA
+    + """
+layers = [keras.layers.SimpleRNN(64), keras.layers.Dense(1)]
+model = keras.Sequential([keras.Input((10, 3)), *layers])
+model.compile(keras.optimizers.SGD(0.01, clipnorm=1.0), "mse")
+model.fit(x, x[:, -1, 0], epochs=4, verbose=0)
+""",
+)
+
+SO424 = rule(
+    "SO424",
+    "categorical_crossentropy over a single unit is always 0",
+    """categorical_crossentropy makes the units of an output add up to 1, and a single unit is 1 then. The loss is 0 from
+    the first batch on, and nothing is learnt.""",
+    """One unit for two classes: sigmoid and binary_crossentropy. Or a unit and a column for each class.""",
+    example=_trained(
+        f"{_LSTM}, keras.layers.Dense(1, activation='sigmoid')",
+        "categorical_crossentropy",
+        "rng.integers(0, 2, (24, 1))",
+    ),
+    repaired=_trained(
+        f"{_LSTM}, keras.layers.Dense(1, activation='sigmoid')", "binary_crossentropy", "rng.integers(0, 2, (24, 1))"
+    ),
 )
 
 SO420 = rule(

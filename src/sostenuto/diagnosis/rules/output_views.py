@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -11,44 +12,69 @@ from sostenuto.diagnosis.events import Batch, ModelCall
 from sostenuto.diagnosis.rules.container_views import inputs_of, is_array, shape_in
 from sostenuto.diagnosis.views import is_recurrent, kinds, layers_of
 
+Shape = tuple[int | None, ...]
+
 TRAINS = ("fit", "evaluate", "train_on_batch", "test_on_batch")
 
-# Losses that compare number with number, and broadcast.
-ELEMENTWISE = {
-    "mse",
+# Losses that compare number with number, and broadcast without a word.
+BROADCASTING = {
     "mean_squared_error",
-    "mae",
     "mean_absolute_error",
-    "mape",
     "mean_absolute_percentage_error",
-    "msle",
     "mean_squared_logarithmic_error",
     "log_cosh",
     "huber",
-    "binary_crossentropy",
-    "bce",
-    "binary_focal_crossentropy",
     "poisson",
+    "hinge",
+    "squared_hinge",
 }
-_SHORT = {"meansquarederror": "mse", "meanabsoluteerror": "mae", "logcosh": "log_cosh"}
+# Losses of classes, which compare shapes before.
+CLASSES = {
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "sparse_categorical_crossentropy",
+}
+_SHORT = {
+    "mse": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+    "logcosh": "log_cosh",
+    "bce": "binary_crossentropy",
+}
 
 
 def loss_name(model: Any) -> str:
     """The name of a model's loss as Keras spells functions; "" where there are several, or one of the user's own."""
-    loss = getattr(model, "loss", None)
-    if loss is None or isinstance(loss, dict | list | tuple):
-        return ""
+    return name_of_loss(getattr(model, "loss", None))
+
+
+def name_of_loss(loss: Any) -> str:
+    """The name of a loss as Keras spells functions; "" where it is none of Keras's.
+
+    Args:
+        loss: a name, a function or an object.
+
+    Example:
+        >>> name_of_loss("mse"), name_of_loss("my_loss"), name_of_loss(None)
+        ('mean_squared_error', '', '')
+    """
     if isinstance(loss, str):
-        found = loss
-    elif type(loss).__module__.startswith("keras") or "keras" in str(getattr(loss, "__module__", "")):
-        found = getattr(loss, "__name__", "") or getattr(loss, "name", "") or type(loss).__name__
+        found = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", loss).lower()
     else:
-        return ""
-    found = found.lower()
-    return _SHORT.get(found, found)
+        # Keras puts an object of its own around a function.
+        loss = getattr(loss, "fn", loss) if type(loss).__name__ == "LossFunctionWrapper" else loss
+        named = loss if hasattr(loss, "__name__") else type(loss)
+        if str(getattr(named, "__module__", "")).partition(".")[0] != "keras":
+            return ""
+        found = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", named.__name__).lower()
+    found = _SHORT.get(found, found)
+    return found if found in BROADCASTING | CLASSES else ""
 
 
-def output_shape(model: Any) -> tuple[int | None, ...] | None:
+def output_shape(model: Any) -> Shape | None:
     """The shape of a model's only output; None where it has several, or is not built."""
     # Keras raises where nothing is built yet.
     try:
@@ -60,7 +86,39 @@ def output_shape(model: Any) -> tuple[int | None, ...] | None:
     return found
 
 
-def steps_of(output: tuple[int | None, ...], x: Any) -> int | None:
+def outputs_by_name(model: Any, y: Any) -> list[tuple[Shape, Any, Any]]:
+    """The outputs of a model that has several: the shape of each, its targets, and its loss; empty for one output.
+
+    Args:
+        model: a model of Keras.
+        y: targets as ``fit`` got them: a list in the order of the outputs, or a dict by their names.
+    """
+    # Keras raises where nothing is built yet.
+    try:
+        shapes, names = model.output_shape, list(model.output_names)
+    except Exception:
+        return []
+    if isinstance(shapes, dict):
+        names, shapes = list(shapes), list(shapes.values())
+    if not isinstance(shapes, list) or len(shapes) != len(names) or len(shapes) < 2:
+        return []
+    losses, found = getattr(model, "loss", None), []
+    for number, (name, shape) in enumerate(zip(names, shapes, strict=True)):
+        target, loss = _of_output(y, name, number), losses
+        if isinstance(losses, dict | list | tuple):
+            loss = _of_output(losses, name, number)
+        if target is not None and loss is not None and isinstance(shape, tuple):
+            found.append((shape, target, loss))
+    return found
+
+
+def _of_output(values: Any, name: str, number: int) -> Any:
+    if isinstance(values, dict):
+        return values.get(name)
+    return values[number] if isinstance(values, list | tuple) and number < len(values) else None
+
+
+def steps_of(output: Shape, x: Any) -> int | None:
     """The steps of an output (batch, time, units), from the data where the model leaves them open."""
     if output[1] is not None:
         return output[1]
@@ -79,12 +137,23 @@ def returns_sequences(layer: Any) -> bool:
     return bool(getattr(getattr(layer, "forward_layer", layer), "return_sequences", False))
 
 
-def last_layer(model: Any) -> Any:
-    """The layer that makes the model's only output, or None."""
+def last_layer(model: Any, output: Shape | None = None) -> Any:
+    """The layer that makes a model's output; None where that is not known.
+
+    Args:
+        model: a model of Keras.
+        output: the shape of the output, where there are several.
+    """
     layers = [layer for layer in layers_of(model) if "InputLayer" not in kinds(layer)]
     if layers and "Sequential" in kinds(model):
         return layers[-1]
-    outputs = getattr(model, "outputs", None) or ()
+    # Keras raises where nothing is built yet.
+    try:
+        outputs = list(model.outputs or ())
+    except Exception:
+        return None
+    if len(outputs) > 1 and output is not None:
+        outputs = [one for one in outputs if tuple(getattr(one, "shape", ()))[1:] == output[1:]]
     history = getattr(outputs[0], "_keras_history", None) if len(outputs) == 1 else None
     return getattr(history, "operation", None)
 

@@ -2,141 +2,181 @@
 
 from __future__ import annotations
 
+import ast
+from typing import Any
+
 from sostenuto.diagnosis.catalogue import Evidence
-from sostenuto.diagnosis.events import Batch, Failure, ModelCall
+from sostenuto.diagnosis.events import LayerCall, ModelCalled
 from sostenuto.diagnosis.rules.container_views import shape_in
+from sostenuto.diagnosis.rules.input_axes_views import with_sequences
+from sostenuto.diagnosis.rules.output_ends import end_of, recurrent_end, remember_ends
 from sostenuto.diagnosis.rules.output_pages import SO411, SO412
-from sostenuto.diagnosis.rules.output_views import (
-    ELEMENTWISE,
-    TRAINS,
-    asked,
-    last_layer,
-    last_recurrent,
-    loss_name,
-    output_shape,
-    returns_sequences,
-    steps_of,
-)
+from sostenuto.diagnosis.rules.output_views import BROADCASTING, returns_sequences, steps_of
+from sostenuto.diagnosis.rules.outputs_compared import Compared, Shape, on_targets
 from sostenuto.diagnosis.seen import Seen
-from sostenuto.diagnosis.source import with_keyword, without_keyword
-from sostenuto.diagnosis.views import is_recurrent, source_of, title
-
-Shape = tuple[int | None, ...]
-
-
-@SO411.on(ModelCall, Batch)
-def one_target_for_all_steps(event: ModelCall | Batch, seen: Seen) -> Evidence | None:
-    """Looks for outputs at every step beside one target per sequence: the loss broadcasts."""
-    found = asked(event)
-    if found is None:
-        return None
-    call, x, y = found
-    output, target = output_shape(call.model), shape_in(y)
-    if output is None or not target or len(output) != 3 or loss_name(call.model) not in ELEMENTWISE:
-        return None
-    steps = steps_of(output, x)
-    if steps in (None, 1) or not _per_sequence(target, steps, output[2]):
-        return None
-    return _every_step(call, seen, output, steps, target, raised=False)
+from sostenuto.diagnosis.source import called, without_keyword
+from sostenuto.diagnosis.views import kinds, source_of, title
+from sostenuto.diagnosis.wording import axes
 
 
-@SO411.on(Failure)
-def one_target_refused(failure: Failure, seen: Seen) -> Evidence | None:
-    """Looks for the same, where the loss or a metric refused it."""
-    call = failure.verb
-    if call is None or call.verb not in TRAINS or call.y is None or _on_the_way_in(failure):
+@SO411.on(LayerCall)
+def ends(event: LayerCall, seen: Seen) -> None:
+    """Remembers where outputs of models come from."""
+    remember_ends(event, seen)
+
+
+def may_be_judged(pair: Compared) -> bool:
+    """Whether shapes that differ are a mistake here: a loss of Keras that failed, would fail, or broadcast."""
+    if not pair.loss or pair.fits:
+        return False
+    not_yet_run = isinstance(pair.call, ModelCalled) and pair.call.result is None
+    return pair.raised or pair.loss in BROADCASTING or not_yet_run
+
+
+@on_targets(SO411)
+def one_target_for_all_steps(pair: Compared, seen: Seen) -> Evidence | None:
+    """Looks for outputs at every step beside one target per sequence: the loss broadcasts, or fails."""
+    if len(pair.output) != 3 or not may_be_judged(pair):
         return None
-    output, target = output_shape(call.model), shape_in(call.y)
-    if output is None or not target or len(output) != 3:
+    steps, units = steps_of(pair.output, pair.x), pair.output[2]
+    if steps in (None, 1) or not _per_sequence(pair.target, steps, units):
         return None
-    steps = steps_of(output, call.x)
-    if steps in (None, 1) or not _per_sequence(target, steps, output[2]):
-        return None
-    return _every_step(call, seen, output, steps, target, raised=True)
+    layer, end = recurrent_end(pair.model, seen, pair.output), end_of(pair.model, seen, pair.output)
+    name = title(layer) if layer is not None else "the model"
+    if layer is not None and returns_sequences(layer):
+        fix = f"{last_output_only(source_of(layer, seen))}        # return_sequences=False: one output per sequence"
+        why = f"With return_sequences=True {name} returns an output at every timestep"
+    elif layer is not None:
+        fix = "keras.layers.GlobalAveragePooling1D()        # before the last layer: one vector per sequence"
+        why = f"Behind {name} there is an axis of time again, so the model has an output at every timestep"
+    else:
+        fix = "keras.layers.GlobalAveragePooling1D()        # before the last layer: one vector per sequence"
+        why = "No layer takes the axis of time away, so the model has an output at every timestep"
+        name = title(end) if end is not None else name
+    return Evidence(
+        title=f"{pair.name} compares one target per sequence with outputs at all {steps} steps.",
+        got=f"output {axes((None, steps, units), 'BTU')} beside targets {pair.target}: one per sequence",
+        wanted=f"output {axes((None, units), 'BU')}; or a target for every step, ({_rows(pair.target)}, {steps}, "
+        f"{units})",
+        cause=f"{why}. {_consequence(pair, steps)}",
+        fix=fix,
+        place=pair.place if pair.call is None else None,
+        boundary=(name, "loss"),
+    )
 
 
 def _per_sequence(target: Shape, steps: int | None, units: int | None) -> bool:
     # (N,), (N, 1), (N, units): one per sequence; (N, steps) is one per step.
     if len(target) == 1:
         return True
+    if len(target) == 3:
+        return target[1] == 1 and target[2] in (1, units)
     return len(target) == 2 and target[1] != steps and (target[1] == 1 or target[1] == units)
 
 
-def _on_the_way_in(failure: Failure) -> bool:
-    # An exception that came through a recurrent layer is not about targets.
-    return any(is_recurrent(getattr(one, "layer", None)) for one in failure.calls)
+def _rows(target: Shape) -> int | str:
+    return target[0] if target and target[0] is not None else "batch"
 
 
-def _every_step(call: ModelCall, seen: Seen, output: Shape, steps: int | None, target: Shape, raised: bool) -> Evidence:
-    layer = last_recurrent(call.model)
-    name, unit = title(layer) if layer is not None else "the model", output[2]
-    if layer is not None and returns_sequences(layer):
-        source = source_of(layer, seen)
-        fix = f"{without_keyword(source, 'return_sequences')}        # one output per sequence"
-        why = f"With return_sequences=True {name} returns an output at every timestep"
-    else:
-        fix = "keras.layers.LSTM(...)        # the last one without return_sequences=True"
-        why = "The model has an output at every timestep"
-    happens = (
-        "A loss compares one target with one output."
-        if raised
-        else f"The loss broadcasts the one target over all {steps} steps, so every step is asked\nfor the answer of "
-        "the "
+def _consequence(pair: Compared, steps: int | None) -> str:
+    if pair.raised or pair.loss not in BROADCASTING:
+        return f"{pair.loss} compares every output\nwith a target of its own, and there is one for {steps} steps."
+    every = (
+        f"The loss broadcasts the one target over all {steps} steps, so every step is asked\nfor the answer of the "
         "whole sequence, also the first, which has seen next to nothing."
     )
-    return Evidence(
-        title=f"{call.name} compares one target per sequence with outputs at all {steps} steps.",
-        got=f"output (batch ?, time {steps}, units {unit}) beside targets {target}: one per sequence",
-        wanted=f"output (batch ?, units {unit}); or a target for every step, ({target[0]}, {steps}, {unit})",
-        cause=f"{why}. {happens}",
-        fix=fix,
-        boundary=(name, "loss"),
-    )
+    if len(pair.target) == 1:
+        every += "\nTargets without a trailing axis even meet the outputs of all other sequences of their batch."
+    return every
 
 
-@SO412.on(ModelCall, Batch, Failure)
-def one_output_for_all_steps(event: ModelCall | Batch | Failure, seen: Seen) -> Evidence | None:
-    """Looks for targets at every step beside one output per sequence."""
-    if isinstance(event, Failure):
-        call = event.verb
-        if call is None or call.verb not in TRAINS or call.y is None or _on_the_way_in(event):
-            return None
-        x, y = call.x, call.y
+def last_output_only(source: str) -> str:
+    """A recurrent layer's source without return_sequences; of Bidirectional, in the layer inside of it.
+
+    Args:
+        source: of the call that makes the layer.
+
+    Example:
+        >>> last_output_only("layers.Bidirectional(layers.GRU(6, return_sequences=True))")
+        'layers.Bidirectional(layers.GRU(6))'
+    """
+    try:
+        call = ast.parse(source.strip(), mode="eval").body
+    except SyntaxError:
+        return source
+    if not isinstance(call, ast.Call) or called(call) not in ("Bidirectional", "TimeDistributed"):
+        return without_keyword(source, "return_sequences")
+    for inner in ast.walk(call):
+        if isinstance(inner, ast.Call):
+            inner.keywords = [one for one in inner.keywords if one.arg != "return_sequences"]
+    return ast.unparse(call)
+
+
+@on_targets(SO412)
+def one_output_for_all_steps(pair: Compared, seen: Seen) -> Evidence | None:
+    """Looks for several targets per sequence beside one output: targets at every step, or of a time to come."""
+    if len(pair.output) != 2 or len(pair.target) not in (2, 3) or not may_be_judged(pair):
+        return None
+    units, number = pair.output[1], pair.target[1]
+    if units is None or number in (None, 1) or not _per_step(pair, units):
+        return None
+    layer, end = recurrent_end(pair.model, seen), end_of(pair.model, seen)
+    if layer is None and end is None:
+        return None
+    steps = _steps_read(layer, pair.x, seen)
+    silent = not pair.raised and pair.loss in BROADCASTING
+    source = source_of(layer, seen) if layer is not None else ""
+    last = len(pair.target) == 2 and pair.loss != "sparse_categorical_crossentropy"
+    at_once = f"keras.layers.Dense({number})        # at the end{_instead(end)}: all {number} numbers at once"
+    per_step = f"{with_sequences(source, 'True')}        # return_sequences=True: an output at every step"
+    if layer is not None and not returns_sequences(layer) and (steps == number or not last):
+        fix = per_step + (f"\n# or {at_once}" if last else "")
     else:
-        found = asked(event)
-        if found is None or loss_name(found[0].model) not in ELEMENTWISE:
-            return None
-        call, x, y = found
-    output, target = output_shape(call.model), shape_in(y)
-    if output is None or target is None or len(output) != 2 or output[1] is None:
-        return None
-    layer = last_recurrent(call.model)
-    if layer is None or len(target) not in (2, 3) or target[1] in (None, 1, output[1]):
-        return None
-    given = shape_in(x)
-    same = given is not None and len(given) > 1 and given[1] == target[1]
-    if len(target) == 3 and target[2] not in (1, output[1]):
-        return None
-    # (N, steps) beside one number: several numbers were meant, or a sequence.
-    if len(target) == 2 and output[1] != 1:
-        return None
-    steps, source = target[1], source_of(layer, seen)
-    per_step = with_keyword(source, "return_sequences", "True")
-    many = f"keras.layers.Dense({steps})"
-    head = last_layer(call.model)
-    silent = not isinstance(event, Failure)
+        fix = at_once
+    if not last and steps is not None and steps != number:
+        fix = f"keras.layers.RepeatVector({number})        # behind {title(layer)}, which reads {steps} steps\n"
+        fix += f"{with_sequences(source, 'True')}        # a second one, behind it: an output for each of {number} steps"
+    one_each = layer is not None and not returns_sequences(layer)
     return Evidence(
-        title=f"{call.name} compares {steps} targets per sequence with one output.",
-        got=f"output (batch ?, units {output[1]}) beside targets {target}: {steps} per sequence",
-        wanted=f"as many outputs as targets: (batch ?, time {steps}, units {output[1]}), or (batch ?, units {steps})",
-        cause=f"{title(layer)} returns its last output only, so the model has one output per sequence"
+        title=f"{pair.name} compares {number} targets per sequence with one output.",
+        got=f"output {axes((None, units), 'BU')} beside targets {pair.target}: {number} per sequence"
+        + (", one for every step" if steps == number else ""),
+        wanted=f"as many outputs as targets: {axes((None, number, units), 'BTU')}"
+        + (f", or {axes((None, number), 'BU')}" if last else ""),
+        cause=(
+            f"{title(layer)} returns its last output only, so the model has one output per sequence"
+            if one_each
+            else "The model has one output per sequence"
+        )
         + (
-            f". The loss broadcasts it over\nall {steps} targets: the model learns their mean."
+            f". The loss broadcasts it over\nall {number} targets: the model learns their mean."
             if silent
-            else f", and the targets have {steps}."
+            else f", and there are {number} targets."
         ),
-        fix=f"{per_step}        # an output at every step\n# or {many} at the end: all {steps} numbers at once"
-        if same
-        else f"{many}        # at the end, instead of {title(head)}: all {steps} numbers at once",
-        boundary=(title(layer), "loss"),
+        fix=fix,
+        place=pair.place if pair.call is None else None,
+        boundary=(title(layer or end), "loss"),
     )
+
+
+def _per_step(pair: Compared, units: int) -> bool:
+    # (N, numbers) beside one number, (N, steps, units) beside units; (N, classes) beside classes are one answer.
+    target, loss = pair.target, pair.loss
+    if len(target) == 3:
+        return target[2] in (1, units)
+    if loss == "sparse_categorical_crossentropy":
+        return target[1] != units
+    return units == 1 and loss != "categorical_crossentropy"
+
+
+def _steps_read(layer: Any, x: Any, seen: Seen) -> int | None:
+    # How many steps the recurrent layer reads: from the data, or as it was seen.
+    given = shape_in(x)
+    if given is not None and len(given) == 3:
+        return given[1]
+    shapes = seen.history(layer).shapes if layer is not None else []
+    return next((one[1] for one in reversed(shapes) if one is not None and len(one) == 3), None)
+
+
+def _instead(end: Any) -> str:
+    return f", instead of {title(end)}" if end is not None and "Dense" in kinds(end) else ""

@@ -8,12 +8,12 @@ from typing import Any
 
 from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import Failure
-from sostenuto.diagnosis.rules.container_views import count_words, kind_words, package_of
+from sostenuto.diagnosis.rules.container_views import count_words, kind_words, module_name, package_of
 from sostenuto.diagnosis.rules.ragged_fixes import lengths_words, mask, only_torch, padded, ragged_fix
 from sostenuto.diagnosis.rules.ragged_lengths import Lengths, measure
 from sostenuto.diagnosis.rules.ragged_source import value_of
 from sostenuto.diagnosis.seen import Seen
-from sostenuto.diagnosis.source import Place, called
+from sostenuto.diagnosis.source import Place, called, with_keyword
 
 SO261 = rule(
     "SO261",
@@ -248,7 +248,7 @@ def no_batch(failure: Failure, seen: Seen) -> Evidence | None:
         cause=f"{'batch()' if tensorflow else 'The DataLoader'} stacks samples to one array, and these sequences have "
         f"different lengths: {one[0]} and {other[0]}\nsteps. They have to be padded as the batch is made, each to the "
         "longest of its batch.",
-        fix=_padded_batch(place) if tensorflow else _collate(place),
+        fix=_padded_batch(place) if tensorflow else _collate(place, _samples_are_pairs(failure)),
     )
 
 
@@ -270,16 +270,25 @@ def _padded_batch(place: Place | None) -> str:
     return f"{re.sub(r'[.]batch[(]', '.padded_batch(', source, count=1)}\n{mask(place, None)}".strip()
 
 
-def _collate(place: Place | None) -> str:
+def _samples_are_pairs(failure: Failure) -> bool:
+    # The samples stand in the frame that was to make a batch of them.
+    for _, function, variables in failure.frames:
+        batch = variables.get("batch") if "collate" in function else None
+        if isinstance(batch, list) and batch:
+            return isinstance(batch[0], tuple | list)
+    return True
+
+
+def _collate(place: Place | None, pairs: bool) -> str:
     call = _made(place, "DataLoader")
     source = place.source(call) if place is not None and call is not None else "DataLoader(data, batch_size=n)"
-    return (
-        "def padded(samples):\n"
-        "    x, y = zip(*samples)\n"
-        "    x = torch.nn.utils.rnn.pad_sequence([torch.as_tensor(one) for one in x], batch_first=True)\n"
-        "    return x, torch.as_tensor(y)\n"
-        f"{source[:-1]}, collate_fn=padded)"
-    )
+    torch = module_name(place, "torch", "torch")
+    pad = f"{torch}.nn.utils.rnn.pad_sequence([{torch}.as_tensor(one) for one in {{}}], batch_first=True)"
+    if pairs:
+        body = f"    x, y = zip(*samples)\n    return {pad.format('x')}, {torch}.as_tensor(y)\n"
+    else:
+        body = f"    return {pad.format('samples')}\n"
+    return f"def padded(samples):\n{body}{with_keyword(source, 'collate_fn', 'padded')}"
 
 
 def _made(place: Place | None, name: str) -> ast.Call | None:

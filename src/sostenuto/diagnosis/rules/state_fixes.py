@@ -34,31 +34,32 @@ def why_number(layer: Any, given: int, origin: Origin | None, nested: bool) -> s
     if origin is not None and "Bidirectional" in origin.layer:
         return (
             f"A Bidirectional encoder returns the states of both directions, forward and backward; {a(name)} reads one "
-            "way and keeps\nthose of one direction. Concatenate the two directions, and give the decoder twice the units."
+            "way\nand keeps those of one direction. Concatenate the two directions, and give the decoder twice the "
+            "units."
         )
     if is_lstm(layer):
-        text = f"{a(name).capitalize() if name != 'LSTM' else 'An LSTM'} keeps two states, the hidden state h and the cell state c"
-        if origin is not None and origin.index == 0 and given > 2:
+        text = f"{_the(name)} keeps two states, the hidden state h and the cell state c"
+        if origin is not None and given == origin.states + 1 > 2:
             return text + ".\nThe first of what the encoder returned is its output, no state: leave it out."
         if origin is not None and origin.states == 1:
             return text + f", and\n{origin.layer} has only a hidden state: there is no cell state in it."
         return text + ", and needs both to start."
     return (
-        f"{a(name).capitalize() if not name.isupper() else 'A ' + name} keeps one state, the hidden state h. There is no cell "
-        "state in it, so what is given\nbeyond h, a cell state too, is left out without a word."
+        f"{_the(name)} keeps one state, the hidden state h. There is no cell state in it, so what is given\nbeyond h, "
+        "a cell state too, is left out without a word."
     )
 
 
-def for_number(
-    call: LayerCall, place: Place | None, wanted: tuple[str, ...], origin: Origin | None, given: int
-) -> str:
+def _the(name: str) -> str:
+    return a(name)[0].upper() + a(name)[1:]
+
+
+def for_number(call: LayerCall, place: Place | None, wanted: tuple[str, ...], origin: Origin | None, given: int) -> str:
     """The call with as many states as it needs."""
     letters = short_names(wanted)
     one_way = "Bidirectional" not in kinds(call.layer)
     if origin is not None and "Bidirectional" in origin.layer and one_way and origin.states == 2 * len(wanted):
-        lines = [
-            f"{letter} = keras.layers.Concatenate()([forward_{letter}, backward_{letter}])" for letter in letters
-        ]
+        lines = [f"{letter} = keras.layers.Concatenate()([forward_{letter}, backward_{letter}])" for letter in letters]
         size = units_of(call.layer)
         return "\n".join(
             [*lines, _with_states(call, place, letters) + f"        # {2 * size if size else 'twice the'} units"]
@@ -70,8 +71,9 @@ def for_number(
         return _with_states(call, place, ["[h_1, c_1]", "[h_2, c_2]"]) + "        # one list for each cell"
     fix = _with_states(call, place, letters)
     if origin is not None and origin.states == 1 and len(wanted) == 2:
-        fix += f"        # an LSTM as encoder gives both, or a GRU as decoder needs only h:\nkeras.layers.GRU({units_of(call.layer) or ''})"
-    elif origin is not None and origin.index == 0 and given > len(wanted):
+        fix += "        # with an LSTM as encoder, which gives both\n# or a GRU as decoder, which needs only h: "
+        fix += f"keras.layers.GRU({units_of(call.layer) or ''})"
+    elif origin is not None and given == origin.states + 1 > len(wanted):
         fix = f"output, {', '.join(letters)} = ...        # what the encoder returns\n{fix}"
     return fix
 
@@ -106,9 +108,8 @@ def for_width(call: LayerCall, source: str, wrong: int, wide: int, letters: list
     match = re.search(rf"\b{wide}\b", source)
     fix = source[: match.start()] + str(wrong) + source[match.end() :] if match else f"units={wrong}"
     both = letters if len(letters) <= 2 else letters[:2]
-    return (
-        f"{fix}        # as many units as the state\n# or project the state first: {', '.join(both)} = "
-        + ", ".join(f"keras.layers.Dense({wide})({one})" for one in both)
+    return f"{fix}        # as many units as the state\n# or project the state first: {', '.join(both)} = " + ", ".join(
+        f"keras.layers.Dense({wide})({one})" for one in both
     )
 
 
@@ -140,7 +141,8 @@ def for_rows(call: LayerCall, place: Place | None, state: Any, rows: int, other:
     fresh += f"        # {rows} new sequences: the state is zero"
     batch = "\n# by itself for any batch: keras.ops.shape(x)[0] rows; so.LSTM keeps state by id for batches of any size"
     if other == 1:
-        each = f"[keras.ops.repeat(one, {rows}, axis=0) for one in {name}]" if many else f"keras.ops.repeat({name}, {rows}, axis=0)"
+        each = f"keras.ops.repeat({'one' if many else name}, {rows}, axis=0)"
+        each = f"[{each} for one in {name}]" if many else each
         return f"{name} = {each}        # all {rows} rows start from that one state\n# or {fresh}"
     if other > rows:
         cut = f"[one[:{rows}] for one in {name}]" if many else f"{name}[:{rows}]"

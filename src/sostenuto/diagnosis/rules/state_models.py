@@ -124,9 +124,9 @@ def _evidence(model: Any, layer: str, got: str, cause: str, origin: Origin, plac
         where: Place | None = origin.place
     else:
         where = place
-        fix = f"{expression or 'decoder.predict([token, h, c])'}        # with h, c in this order, as the decoder takes them"
+        fix = f"{expression or 'decoder.predict([token, h, c])'}        # h, then c, as the decoder takes them"
         if len(pair) == 3:
-            fix = f"states = [{pair[1]}, {pair[2]}]        # h, then c, as the decoder takes them\n{expression}".rstrip()
+            fix = f"states = [{pair[1]}, {pair[2]}]        # h, then c\n{expression}".rstrip()
     return Evidence(
         title=f"{layer} in {title(model)} starts with hidden state and cell state in the wrong order.",
         got=got,

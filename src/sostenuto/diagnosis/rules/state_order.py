@@ -28,7 +28,8 @@ SO323 = rule(
     "SO323",
     "Hidden state and cell state of an LSTM stand in the wrong order",
     """An LSTM returns output, hidden state h, cell state c, and takes initial_state=[h, c]. All of them have the same
-    shape, so nothing is raised where they are swapped or moved by one: the layer goes on from a state that never was.""",
+    shape, so nothing is raised where they are swapped or moved by one: the layer goes on from a state that never
+    was.""",
     """Unpack as output, h, c, and pass initial_state=[h, c].""",
     example="""
 import numpy as np, keras
@@ -91,14 +92,16 @@ def swapped(event: LayerCall, seen: Seen) -> Evidence | None:
     if states is None or len(states) != len(wanted) or len(wanted) < 2:
         return None
     mistake = mistake_in([origin_of(one, seen) for one in states], wanted)
-    if mistake is None:
+    told = seen.notes["state order"]
+    if mistake is None or id(event.layer) in told:
         return None
+    told[id(event.layer)] = True
     place = place_here(event, seen)
     where, fix, got = _repair(mistake, place, wanted, "states" if is_cell(event.layer) else "initial_state")
     return Evidence(
         title=f"{title(event.layer)} {mistake.title}",
         got=got,
-        wanted=f"initial_state=[{', '.join(short_names(wanted))}]: {', '.join(wanted)}",
+        wanted=f"[{', '.join(short_names(wanted))}]: {', '.join(wanted)}",
         cause=mistake.cause,
         fix=fix,
         unsure=mistake.unsure,
@@ -127,22 +130,23 @@ def mistake_in(origins: Sequence[Origin | None], wanted: Sequence[str]) -> Mista
         return Mistake(
             "starts with hidden and cell state joined to one.",
             f"one state made of {parts}",
-            f"{giver} returns forward h, forward c, backward h, backward c, in this order. The hidden states of both "
-            "directions\nbelong together, and so do the two cell states: here the order was mistaken, and a hidden state "
-            "is joined with\na cell state.",
+            f"{giver} returns forward h, forward c, backward h, backward c, in this order.\nThe hidden states of both "
+            "directions belong together, and so do the two cell states; here the order was mistaken,\nand a hidden "
+            "state is joined with a cell state.",
             mixed,
         )
     if letters != right and sorted(letters) == sorted(right):
         return _swap(known, wanted)
-    if len(known) == 2 and known[0].index == 0 and known[1].letter == "h" and known[0].states == 2:
+    pair = right == ["h", "c"] and known[0].states == 2
+    if pair and known[0].index == 0 and known[1].letter == "h":
         return Mistake(
             "starts with its states moved by one.",
-            f"the output of {giver} in the place of h, its hidden state h in the place of c; its cell state c is left out",
-            f"{order}\nThe first of the three is the output, no state: what follows is in the wrong order by one place, and "
-            "nothing\nnotices, for all three have the same shape.",
+            f"the output of {giver} in the place of h, its hidden state h in the place of c; its cell state c nowhere",
+            f"{order}\nThe first of the three is the output, no state: what follows is in the wrong order by one "
+            "place, and nothing\nnotices, for all three have the same shape.",
             known[0],
         )
-    if len(known) == 2 and known[0].states == 2 and letters in (["h", "h"], ["c", "c"]):
+    if pair and letters in (["h", "h"], ["c", "c"]):
         both = f"{'hidden' if letters[0] == 'h' else 'cell'} state {letters[0]}"
         other = "cell state c" if letters[0] == "h" else "hidden state h"
         return Mistake(
@@ -158,8 +162,8 @@ def mistake_in(origins: Sequence[Origin | None], wanted: Sequence[str]) -> Mista
             return Mistake(
                 "starts with the states of its two directions swapped.",
                 "the backward states first, the forward states behind them",
-                "A Bidirectional layer returns and takes the states of its forward layer first, then those of the backward "
-                "one.\nBoth have the same shape, so nothing notices that the order is the other way round.",
+                "A Bidirectional layer returns and takes the states of its forward layer first, then the backward "
+                "ones.\nBoth have the same shape, so nothing notices that the order is the other way round.",
                 turned[0],
             )
     return None
@@ -182,9 +186,9 @@ def _swap(known: Sequence[Origin], wanted: Sequence[str]) -> Mistake:
     return Mistake(
         "starts with hidden state and cell state swapped.",
         "the cell state c first, the hidden state h behind it" if two else "hidden and cell states in another order",
-        f"{giver} returns output, {', '.join(wanted)}, in this order, and takes its states in the same order: "
-        f"[{', '.join(short_names(tuple(wanted)))}].\nAll have the same shape, so nothing notices that hidden state and cell "
-        "state are the other way round (swapped);\nthe layer goes on from a state that never was.",
+        f"{giver} returns output, {', '.join(wanted)}, in this order;\ninitial states stand in the same order, "
+        f"[{', '.join(short_names(tuple(wanted)))}]. All have the same shape, so nothing notices that hidden\nstate "
+        "and cell state are the other way round; the layer goes on from a state that never was.",
         known[0],
         swapped=two,
     )
@@ -196,6 +200,10 @@ def _repair(
     origin = mistake.origin.joined[0] if mistake.origin.joined else mistake.origin
     found = unpacking(origin.place)
     names = names_in(found[1]) if found is not None else []
+    if mistake.origin.index == 0 and found is not None and origin.place is not None and names[-1:] == ["_"]:
+        value = origin.place.source(found[0].value)
+        got = f"{', '.join(names)} = ...: {names[0]} gets the output, {names[1]} the hidden state h"
+        return origin.place, f"_, {', '.join(names[:-1])} = {value}", got
     # Names that say the opposite of what they hold: then the unpacking is wrong, not this call.
     if mistake.swapped and found is not None and origin.place is not None and misnamed(names):
         value = origin.place.source(found[0].value)
@@ -244,6 +252,8 @@ def _fixed(
         )
     value = f"[{', '.join(letters)}]"
     expression = place.expression if place is not None else ""
+    if letters != parts and "_" in letters and len(letters) == 2:
+        letters = ["h", "c"]
     known = f"{argument}=" in expression or f"{argument} =" in expression
     fix = with_keyword(expression, argument, value) if known else f"{argument}={value}"
     return fix if parts or known else f"output, {', '.join(letters)} = ...\n{fix}"

@@ -25,16 +25,19 @@ def negative_padding(failure: Failure, seen: Seen) -> Evidence | None:
         return None
     call, difference = found
     state = _state_in(difference.right)
-    number = _NUMBER.search(failure.message)
+    number = _NUMBER.search(str(failure.error))
     wanted, rows = place.source(difference.left), _rows(place, state)
-    missing = number[0] if number else "a negative number"
+    left = _number(place, difference.left)
+    counted = f"{left - rows}" if left is not None and rows is not None and left < rows else ""
+    missing = counted or (number[0] if number else "a negative number")
+    asked = f"{missing} rows" if missing.startswith("-") else missing
     many = f"{rows} rows" if rows is not None else "more rows"
     return Evidence(
-        title=f"The batch is smaller than the state, and {called(call)} is asked for {missing} rows.",
+        title=f"The batch is smaller than the state, and {called(call)} is asked for {asked}.",
         got=f"{place.source(call)}: {place.source(difference)} is {missing}",
         wanted=f"0 or more: the state {state} has {many}, the batch is smaller",
         cause=f"The zeros fill the state up to the batch, which works only while the batch grows. When it shrinks, the "
-        f"number of\nmissing rows is negative ({missing}), and there is no such array.",
+        f"number of\nmissing rows is negative{f' ({missing})' * (missing[:1] == '-')}, and there is no such array.",
         fix=f"{state} = {state}[:{wanted}]        # where the batch is smaller\n"
         "# rows are still matched by position; so.LSTM(..., stateful=True) or a session keeps one state per sequence",
         boundary=(state,),
@@ -60,6 +63,14 @@ def _state_in(node: ast.AST) -> str:
         if isinstance(one, ast.Name) and _STATES.search(one.id) and (shaped or counted):
             return one.id
     return ""
+
+
+def _number(place: Place, node: ast.AST) -> int | None:
+    # What a name or a shape stands for now.
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
+        return _rows(place, place.source(node.value.value)) if ast.unparse(node.slice) == "0" else None
+    found = place.value(node)
+    return found if isinstance(found, int) else None
 
 
 def _rows(place: Place, name: str) -> int | None:

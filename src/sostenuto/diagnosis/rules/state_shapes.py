@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from sostenuto.diagnosis.catalogue import Evidence, Rule
 from sostenuto.diagnosis.events import Failure, LayerCall
+from sostenuto.diagnosis.rules.state_arguments import misplaced
 from sostenuto.diagnosis.rules.state_fixes import (
     for_number,
     for_rank,
     for_rows,
     for_width,
     made_at,
+    source_in,
     why_number,
 )
 from sostenuto.diagnosis.rules.state_pages import SO324, SO325, SO326, SO327
@@ -30,6 +33,7 @@ from sostenuto.diagnosis.rules.state_views import (
     place_in,
     rank,
     raw_states,
+    returned_number,
     short_names,
     size,
     widths,
@@ -38,6 +42,9 @@ from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import Place
 from sostenuto.diagnosis.views import layers_of, source_of, title
 from sostenuto.diagnosis.wording import count
+
+# What TensorFlow says of two shapes that do not fit.
+_SHAPES = re.compile(r"\[(\d+),\d+\] vs\. \[(\d+),\d+\]")
 
 Look = Callable[[LayerCall, Place | None, Seen], "Evidence | None"]
 
@@ -59,7 +66,10 @@ def judged(call: LayerCall, place: Place | None, seen: Seen) -> tuple[Rule, Evid
         place: the line of the user's that made the call.
         seen: knows where states come from.
     """
-    for code, look in _LOOKS:
+    raw = raw_states(call)
+    # An argument in the wrong place, and the whole result of a cell, are other mistakes, with codes of their own.
+    whole = is_cell(call.layer) and isinstance(raw, list | tuple) and isinstance(raw[-1], list | tuple)
+    for code, look in _LOOKS if not whole and misplaced(call, place, seen) is None else ():
         found = look(call, place, seen)
         if found is not None:
             return code, found
@@ -77,7 +87,8 @@ def _of_failure(failure: Failure, seen: Seen) -> tuple[Rule, Evidence] | None:
     for one in models if failure.calls else ():
         for layer in layers_of(one):
             if id(layer) in starts:
-                return starts[id(layer)]  # type: ignore[no-any-return]
+                found = starts[id(layer)]
+                return found if isinstance(found, tuple) else None
     return None
 
 
@@ -119,24 +130,33 @@ def other_number(call: LayerCall, place: Place | None, seen: Seen) -> Evidence |
     if not all(hasattr(one, "shape") for one in states):
         return None
     nested = isinstance(raw, list | tuple) and len(raw) == 1 and isinstance(raw[0], list | tuple)
-    if len(states) == len(wanted) and (not nested or is_stacked(call.layer)):
+    if is_stacked(call.layer):
+        nested = not all(isinstance(one, list | tuple) for one in raw) if isinstance(raw, list | tuple) else True
+        nested = nested and returned_number(call.layer) - 1 < len(wanted)
+    if len(states) == len(wanted) and not nested:
+        return None
+    # A tensor for a list has a code of its own.
+    if is_cell(call.layer) and not isinstance(raw, list | tuple):
         return None
     if not nested and _is_stack_of_one(states, wanted):
         return None
     origin = origin_in(call, seen)
-    got = "a list within a list: [[...]]" if nested else count(len(states), "tensor")
+    got = "a list within a list: [[...]]" if nested and not is_stacked(call.layer) else count(len(states), "tensor")
+    given = _given(call.layer, states, nested)
     return Evidence(
-        title=f"{title(call.layer)} starts from {count(len(wanted), 'state')}, and is given {_given(states, nested)}.",
+        title=f"{title(call.layer)} starts from {count(len(wanted), 'state')}, and is given {given}.",
         got=got + (f" from {origin.layer}" if origin else "") + _shapes(states),
         wanted=f"{count(len(wanted), 'tensor')}: {', '.join(wanted)}",
-        cause=why_number(call.layer, len(states), origin, nested),
+        cause=why_number(call.layer, len(states), origin, nested and not is_stacked(call.layer)),
         fix=for_number(call, place, wanted, origin, len(states)),
         place=place,
         boundary=(origin.layer if origin else "initial_state", title(call.layer)),
     )
 
 
-def _given(states: list[Any], nested: bool) -> str:
+def _given(layer: Any, states: list[Any], nested: bool) -> str:
+    if nested and is_stacked(layer):
+        return f"{len(states)} side by side"
     return "a list within a list" if nested else str(len(states))
 
 
@@ -165,8 +185,8 @@ def other_rank(call: LayerCall, place: Place | None, seen: Seen) -> Evidence | N
         got = f"{shape}: an output for every step" + (f" of {giver}" if origin else "")
         what = "a sequence, not with a state"
         cause = (
-            "With return_sequences=True the first output holds all steps: it has a time axis. A state is what is left at "
-            "the end,\n(batch, units): the outputs behind the first, with return_state=True."
+            "With return_sequences=True the first output holds all steps: it has a time axis. A state is what is left "
+            "at the end,\n(batch, units): the outputs behind the first, with return_state=True."
         )
     elif numbers:
         got, what = "a list of numbers", "numbers, not with an array"
@@ -211,11 +231,11 @@ def other_width(call: LayerCall, place: Place | None, seen: Seen) -> Evidence | 
     both = origin is not None and bool(origin.joined)
     letters = short_names(names_of_states(call.layer))
     if turned:
-        cause = f"The axes of the state are swapped: it is (units {wide}, batch {rows}), and Keras reads (batch, units)."
+        cause = f"The axes of the state are swapped: (units {wide}, batch {rows}). Keras reads (batch, units)."
     else:
         cause = (
-            "A state has one number for each unit of the layer that keeps it, so two layers hand states on only if they "
-            f"have\nthe same number of units: {wrong} here, {wide} there."
+            "A state has one number for each unit of the layer that keeps it, so two layers hand states on only if "
+            f"they have\nthe same number of units: {wrong} here, {wide} there."
         )
     if both:
         cause += (
@@ -231,6 +251,54 @@ def other_width(call: LayerCall, place: Place | None, seen: Seen) -> Evidence | 
         place=place,
         boundary=(giver, title(call.layer)),
     )
+
+
+@SO326.on(LayerCall)
+def open_batch(event: LayerCall, seen: Seen) -> None:
+    """Remembers states of a fixed number of rows, in a graph that is made for batches of any size."""
+    if (
+        not keeps_known_states(event.layer)
+        or not own_call(event)
+        or event.symbolic
+        or size(event.inputs, 0) is not None
+    ):
+        return
+    states = [one for one in given_states(event) or [] if rank(one) == 2]
+    rows = size(states[0], 0) if states else None
+    if rows is not None and rank(event.inputs) is not None:
+        place = place_here(event, seen)
+        source = source_in(event, place)
+        seen.notes["fixed rows"][id(event.layer)] = (
+            rows,
+            title(event.layer),
+            size(states[0], -1),
+            place.bare() if place is not None else None,
+            source,
+        )
+
+
+@SO326.on(Failure)
+def fixed_rows(failure: Failure, seen: Seen) -> Evidence | None:
+    """Looks for such a state, and a batch of another size that the graph met."""
+    met = _SHAPES.search(failure.message)
+    if met is None or failure.calls:
+        return None
+    numbers = {int(one) for one in met.groups()}
+    for rows, name, wide, place, source in seen.notes["fixed rows"].values():
+        other = next(iter(numbers - {rows}), None)
+        if rows in numbers and other is not None:
+            return Evidence(
+                title=f"{name} gets {count(other, 'row')}, and an initial state for {rows}.",
+                got=f"a batch of {other}, initial_state={source or '...'} of batch {rows}: ({rows}, {wide})",
+                wanted=f"one row of state for each row of the batch: ({other}, {wide})",
+                cause=f"The initial state is made for a fixed batch of {rows}. A batch of another size, as the last "
+                f"one of an epoch is when\nthe rows do not divide evenly, has {other} rows, and the state does not "
+                "fit.",
+                fix=f"rows = keras.ops.shape(inputs)[0]\nstate = keras.ops.zeros((rows, {wide}))      # any batch",
+                place=place or failure.place,
+                boundary=("initial_state", name),
+            )
+    return None
 
 
 def other_rows(call: LayerCall, place: Place | None, seen: Seen) -> Evidence | None:
@@ -249,7 +317,7 @@ def other_rows(call: LayerCall, place: Place | None, seen: Seen) -> Evidence | N
         why = "some sequences have ended" if other > rows else "some sequences are new"
     return Evidence(
         title=f"{title(call.layer)} gets {count(rows, 'row')}, and an initial state for {other}.",
-        got=f"inputs of batch {rows}, {what} of batch {other}: ({other}, {wide})" + (f", {known}" if known else ""),
+        got=f"inputs of batch {rows}, {what} of batch {other}: ({other}, {wide})" + (f" in {known}" if known else ""),
         wanted=f"one row of state for each row of the batch: ({rows}, {wide})",
         cause=f"A state belongs to a sequence, so the initial state has as many rows as the batch. This one was made "
         f"for {other},\nand the batch has {rows}: {why}.",
@@ -265,4 +333,3 @@ _LOOKS: tuple[tuple[Rule, Look], ...] = (
     (SO324, other_width),
     (SO326, other_rows),
 )
-

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sostenuto.diagnosis.source import Place
 
-Loop = ast.For | ast.While
+Loop = ast.For | ast.While | ast.ListComp | ast.GeneratorExp
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -82,23 +82,24 @@ def stored(node: ast.AST | None) -> set[str]:
     }
 
 
-def unread(place: Place | None, names: list[str]) -> bool:
+def unread(place: Place | None, names: list[str], since: int = 0) -> bool:
     """Whether none of some names is read in their function, nor anything that is made of them alone.
 
     Args:
         place: in the function, or in the module.
         names: variables.
+        since: a line; what is read before it is read of other values.
     """
     within = scope(place)
     if within is None:
         return False
     dead = set(names)
     # Names that are made of dead ones only, and read by nobody, are dead too: states = [h, c].
-    for _ in range(len(list(ast.walk(within)))):
+    while True:
         reading, more = False, set()
-        for statement in _statements(within):
+        for statement, hidden in _statements(within):
             made = _made(statement)
-            if not _own_loads(statement) & dead:
+            if statement.lineno < since or not (_own_loads(statement) - hidden) & dead:
                 continue
             if made and made <= dead:
                 continue
@@ -111,7 +112,6 @@ def unread(place: Place | None, names: list[str]) -> bool:
         if not more - dead:
             return True
         dead |= more
-    return False
 
 
 def _made(statement: ast.stmt) -> set[str]:
@@ -125,10 +125,16 @@ def _calls(node: ast.AST) -> bool:
     return any(isinstance(one, ast.Call) for one in ast.walk(node))
 
 
-def _statements(within: ast.AST) -> Iterator[ast.stmt]:
-    for node in ast.walk(within):
-        if isinstance(node, ast.stmt) and node is not within:
-            yield node
+def _statements(within: ast.AST, hidden: frozenset[str] = frozenset()) -> Iterator[tuple[ast.stmt, frozenset[str]]]:
+    # All statements, with the names that mean something else there: those of a function within.
+    for child in ast.iter_child_nodes(within):
+        inside = hidden
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            every = ast.walk(child.args)
+            inside = hidden | {one.arg for one in every if isinstance(one, ast.arg)} | stored(child)
+        if isinstance(child, ast.stmt):
+            yield child, inside
+        yield from _statements(child, inside)
 
 
 def _own_loads(statement: ast.stmt) -> set[str]:
@@ -185,9 +191,8 @@ def feeds_back(place: Place | None, source: ast.AST | None) -> bool:
     for _ in range(20):
         more = set(made)
         for one in ast.walk(inner):
-            if isinstance(one, ast.Assign | ast.AugAssign | ast.AnnAssign) and one.value is not None:
-                if loaded(one.value) & made:
-                    more |= stored(one) | _changed(one)
+            if isinstance(one, ast.Assign | ast.AugAssign | ast.AnnAssign) and loaded(one.value) & made:
+                more |= stored(one) | _changed(one)
         if more == made:
             break
         made = more

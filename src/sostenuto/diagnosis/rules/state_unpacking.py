@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from typing import Any
 
 from sostenuto.diagnosis.catalogue import Evidence, rule
@@ -35,9 +36,9 @@ from sostenuto.diagnosis.wording import axes, count
 SO321 = rule(
     "SO321",
     "The outputs of a recurrent layer are unpacked into too many or too few names",
-    """With return_state=True a layer returns its output and then its states: an LSTM three tensors (output, hidden state h,
-    cell state c), a GRU or SimpleRNN two (output, h), a Bidirectional LSTM five (output, forward h, forward c, backward
-    h, backward c). A cell returns its output and one list of states.""",
+    """With return_state=True a layer returns its output and then its states: an LSTM three tensors (output, hidden
+    state h, cell state c), a GRU or SimpleRNN two (output, h), a Bidirectional LSTM five (output, forward h, forward
+    c, backward h, backward c). A cell returns its output and one list of states.""",
     """Write as many names as there are tensors: output, h, c = lstm(x), and output, h = gru(x).""",
     example="""
 import keras
@@ -54,8 +55,8 @@ output, h, c = keras.layers.LSTM(4, return_state=True)(steps)
 SO322 = rule(
     "SO322",
     "A layer without return_state=True returns one tensor, and it is unpacked",
-    """A recurrent layer returns its states only with return_state=True. Otherwise there is one tensor, and Python takes it
-    apart along its first axis, the batch: an error, or, where the batch has as many rows as there are names, rows of
+    """A recurrent layer returns its states only with return_state=True. Otherwise there is one tensor, and Python takes
+    it apart along its first axis, the batch: an error, or, where the batch has as many rows as there are names, rows of
     the batch under the names of states.""",
     """Set return_state=True, or assign the one output to one name.""",
     example="""
@@ -134,14 +135,31 @@ def rows_for_states(event: LayerCall, seen: Seen) -> Evidence | None:
     )
 
 
+@SO322.on(LayerCall)
+def row_for_a_state(event: LayerCall, seen: Seen) -> Evidence | None:
+    """Looks for an index into the batch, where one of the states is meant: lstm(x)[1] in a Functional model."""
+    if not event.symbolic or not keeps_known_states(event.layer) or returns_state(event.layer) or not own_call(event):
+        return None
+    place = event.place if event.outer is None else None
+    node, statement = (place.node(), place.statement()) if place is not None else (None, None)
+    for one in ast.walk(statement) if statement is not None and node is not None else ():
+        index = one.slice if isinstance(one, ast.Subscript) and one.value is node else None
+        if isinstance(index, ast.Constant) and isinstance(index.value, int) and place is not None:
+            found = _one_tensor(event.layer, place, [place.source(one)], seen, f", indexed with [{index.value}]: a row")
+            return replace(
+                found, title=f"{title(event.layer)} returns one tensor, and [{index.value}] takes a row of it."
+            )
+    return None
+
+
 def _one_tensor(layer: Any, place: Place, names: list[str], seen: Seen, got: str) -> Evidence:
     source, made = source_of(layer, seen), seen.history(layer).made
     return Evidence(
         title=f"{title(layer)} returns one tensor, and it is unpacked into {count(len(names), 'name')}.",
         got=f"one output of {title(layer)}{got or f', for {len(names)} names: ' + ', '.join(names)}",
         wanted=f"return_state=True, to get {', '.join(('output', *names_of_states(layer)))}",
-        cause="Without return_state=True a recurrent layer returns its output alone, no states. Unpacking takes that one "
-        "tensor\napart along its first axis, the batch.",
+        cause="Without return_state=True a recurrent layer returns its output alone, no states. Unpacking takes that "
+        "one\ntensor apart along its first axis, the batch.",
         fix=_returning(layer, source) + (f"        # {made.words.split(':')[0]}" if made else ""),
         place=whole_line(place),
         boundary=(title(layer),),
@@ -252,7 +270,11 @@ def _good_names(names: list[str], layer: Any) -> list[str]:
         return [names[0], *(f"states_{one}" for one in number)]
     # Names that are there already stay.
     written = [part.strip() for one in names[1:] for part in one.strip("()").split(",")]
-    return [names[0] or "output", *(written if len(written) == len(states) else states)]
+    if not hasattr(layer, "forward_layer"):
+        if written[:1] == ["h"]:
+            states = short_names(names_of_states(layer))
+        states = [*written[: len(states)], *states[len(written) :]]
+    return [names[0] or "output", *states]
 
 
 def _value(place: Place) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,11 +10,13 @@ from typing import Any
 
 from sostenuto.diagnosis.events import Failure, LayerCall
 from sostenuto.diagnosis.seen import Seen
-from sostenuto.diagnosis.source import Place, place_now
+from sostenuto.diagnosis.source import Place, called, place_now, places_of
 from sostenuto.diagnosis.views import is_keras, is_model, is_recurrent, kinds, title, units
 
 # A recurrent layer's second argument is its initial state, a cell's its states.
 _NAMES = ("initial_state", "states", "argument 1")
+
+_VERBS = ("fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch")
 
 _CELLS = {"LSTMCell", "GRUCell", "SimpleRNNCell"}
 
@@ -176,7 +179,7 @@ def rebuilds(call: LayerCall) -> bool:
 
 
 def calls_with_states(failure: Failure) -> list[LayerCall]:
-    """The calls that an exception went through which were given states, innermost first, cells within layers left out."""
+    """The calls an exception went through that were given states, innermost first; cells within layers left out."""
     layers = [call for call in failure.calls if isinstance(call, LayerCall) and keeps_known_states(call.layer)]
     return [call for call in layers if given_states(call) is not None and not inside_of_layer(call)]
 
@@ -193,11 +196,15 @@ def place_here(event: LayerCall, seen: Seen) -> Place | None:
         event: the call that was just seen.
         seen: remembers where a Functional model was put together.
     """
-    if event.outer is None:
-        return event.place
-    if rebuilds(event):
-        return noted_place(event.layer, seen)
-    return place_now() or event.place
+    if rebuilds(event) or _within_verb(event.place, event.outer):
+        return noted_place(event.layer, seen) or event.place
+    return event.place if event.outer is None else place_now() or event.place
+
+
+def _within_verb(place: Place | None, outer: LayerCall | None) -> bool:
+    # Some backends run the layers of a Functional model within fit and predict without calling the model.
+    node = place.node() if place is not None and outer is None else None
+    return isinstance(node, ast.Call) and called(node) in _VERBS
 
 
 def note_place(event: LayerCall, seen: Seen) -> None:
@@ -214,9 +221,21 @@ def noted_place(layer: Any, seen: Seen) -> Place | None:
 
 def place_in(failure: Failure, call: LayerCall, seen: Seen) -> Place | None:
     """The line of the user's that calls a layer, for a call that an exception went through."""
-    if rebuilds(call):
-        return noted_place(call.layer, seen) or failure.place
-    return call.place if call.outer is None else failure.place
+    if rebuilds(call) or _within_verb(call.place, call.outer):
+        return noted_place(call.layer, seen) or _within_call(failure) or failure.place
+    return call.place if call.outer is None else _within_call(failure) or failure.place
+
+
+def _within_call(failure: Failure) -> Place | None:
+    # Keras builds a model before it fits it, and raises anew what that raised: the user's line is with the first error.
+    error: BaseException | None = failure.error
+    for _ in range(5):
+        places = places_of(error.__traceback__) if error is not None else []
+        node = places[-1].node() if places else None
+        if isinstance(node, ast.Call) and called(node) not in _VERBS:
+            return places[-1]
+        error = (error.__cause__ or error.__context__) if error is not None else None
+    return None
 
 
 # --- tensors ---------------------------------------------------------------------------------------------------------

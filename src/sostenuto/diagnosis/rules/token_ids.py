@@ -10,7 +10,7 @@ import numpy as np
 from sostenuto.diagnosis.arrays import as_array
 from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import Batch, Failure, LayerCall, ModelCalled, TorchCall
-from sostenuto.diagnosis.rules.container_calls import own_verb, with_argument
+from sostenuto.diagnosis.rules.container_calls import own_verbs, with_argument
 from sostenuto.diagnosis.rules.container_views import numpy_name
 from sostenuto.diagnosis.rules.token_fixes import rows_needed, source_of_embedding, with_rows
 from sostenuto.diagnosis.rules.token_views import (
@@ -108,7 +108,7 @@ def _direct(event: LayerCall, seen: Seen) -> Lookup | None:
     ids = None if event.symbolic or within_verb(event, seen) else as_array(event.inputs)
     if ids is None or not ids.size:
         return None
-    return Lookup(event.layer, ids, _name(event), event.place, event.inputs)
+    return Lookup(event.layer, ids, event.place, event.inputs, lambda: _name(event))
 
 
 def _name(event: LayerCall | TorchCall) -> str:
@@ -187,8 +187,7 @@ def below_zero_raised(failure: Failure, seen: Seen) -> Evidence | None:
 
 
 def _failing(failure: Failure, seen: Seen) -> Iterator[Lookup]:
-    verb = own_verb(failure)
-    if verb is not None:
+    for verb in own_verbs(failure):
         yield from lookups(verb, seen)
     call = failure.calls[0] if failure.calls else None
     layer = call.layer if isinstance(call, LayerCall) else getattr(call, "module", None)
@@ -197,7 +196,7 @@ def _failing(failure: Failure, seen: Seen) -> Iterator[Lookup]:
     value = call.inputs if isinstance(call, LayerCall) else (call.inputs[0] if call.inputs else None)
     ids = as_array(value)
     if ids is not None and ids.size:
-        yield Lookup(layer, ids, _name(call), failure.place, value)
+        yield Lookup(layer, ids, failure.place, value, lambda: _name(call))
 
 
 def _by_message(failure: Failure, seen: Seen) -> Evidence | None:
@@ -212,7 +211,7 @@ def _by_message(failure: Failure, seen: Seen) -> Evidence | None:
     index = tuple(int(one) for one in found[1].split(",") if one)
     ids = np.zeros(tuple(one + 1 for one in index) or (1,), "int64")
     ids[index or (0,)] = int(found[2])
-    one = Lookup(layers[0], ids, "the batch", failure.place)
+    one = Lookup(layers[0], ids, failure.place, None, lambda: "the batch")
     return _too_large(one, seen, of_message=True)
 
 

@@ -100,7 +100,7 @@ x = keras.utils.pad_sequences([[ids[word] for word in one] for one in sentences]
 def fractions(event: ModelCalled, seen: Seen) -> Iterator[Evidence]:
     """Looks for fractions among the ids that fit, evaluate or predict gave to an Embedding."""
     for one in lookups(event, seen):
-        evidence = _fractions(one, seen, _unscaled(event))
+        evidence = _fractions(one, event)
         if evidence is not None:
             yield evidence
 
@@ -109,7 +109,7 @@ def fractions(event: ModelCalled, seen: Seen) -> Iterator[Evidence]:
 def fractions_in_batches(event: Batch, seen: Seen) -> Iterator[Evidence]:
     """Looks for the same in the first batch of a generator."""
     for one in lookups(event.call, seen, event.x):
-        evidence = _fractions(one, seen, "")
+        evidence = _fractions(one)
         if evidence is not None:
             yield evidence
 
@@ -123,10 +123,11 @@ def fractions_direct(event: LayerCall, seen: Seen) -> Evidence | None:
     if ids is None or not ids.size:
         return None
     names = event.place.names_of(event.inputs) if event.place is not None else []
-    return _fractions(Lookup(event.layer, ids, names[0] if names else "the ids", event.place), seen, "")
+    name = names[0] if names else "the ids"
+    return _fractions(Lookup(event.layer, ids, event.place, event.inputs, lambda: name))
 
 
-def _fractions(one: Lookup, seen: Seen, unscaled: str) -> Evidence | None:
+def _fractions(one: Lookup, event: ModelCalled | None = None) -> Evidence | None:
     # Vectors have a rule of their own.
     if one.ids.dtype.kind != "f" or one.ids.ndim > 2:
         return None
@@ -134,6 +135,7 @@ def _fractions(one: Lookup, seen: Seen, unscaled: str) -> Evidence | None:
     parts = ids != np.trunc(ids)
     if not parts.any():
         return None
+    unscaled = _unscaled(event) if event is not None else ""
     left = np.unique(np.trunc(ids))
     example = float(ids[parts][0])
     became = f"; all that the Embedding sees is {int(left[0]) + 0}" if len(left) == 1 else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,15 @@ import numpy as np
 from sostenuto.diagnosis.arrays import as_array, some_rows
 from sostenuto.diagnosis.events import LayerCall, ModelCall
 from sostenuto.diagnosis.rules.container_calls import written
-from sostenuto.diagnosis.rules.container_inputs import parts_of
+from sostenuto.diagnosis.rules.container_inputs import part_source, parts_of
 from sostenuto.diagnosis.rules.container_views import inputs_of, is_array
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import Place
 from sostenuto.diagnosis.views import first_layers, is_keras, is_model, is_ours, kinds
 from sostenuto.diagnosis.wording import count
+
+# Calls of fit and its siblings for one model that are looked at; a loop over train_on_batch makes many.
+_MOST = 1000
 
 
 @dataclass(frozen=True)
@@ -26,16 +29,21 @@ class Lookup:
     Attributes:
         layer: the Embedding, of Keras or torch.
         ids: the numbers.
-        source: what the user calls them.
         place: of the call.
         value: the user's own object.
+        named: gives what the user calls them; asked only where something is wrong.
     """
 
     layer: Any
     ids: np.ndarray
-    source: str
     place: Place | None
-    value: Any = None
+    value: Any
+    named: Callable[[], str]
+
+    @property
+    def source(self) -> str:
+        """What the user calls the ids."""
+        return self.named()
 
     @property
     def size(self) -> int:
@@ -85,32 +93,34 @@ def lookups(call: ModelCall, seen: Seen, x: Any = None) -> Iterator[Lookup]:
     """
     if is_ours(call.model):
         return
-    value = call.x if x is None else x
-    known, readers = inputs_of(call.model), read_first(call.model)
-    source = written(call, "x")
+    readers, noted = read_first(call.model), _noted(call.model, seen)
+    if not any(map(is_embedding, readers)) and not noted:
+        return
+    counts = seen.notes["lookups"]
+    counts[id(call.model)] = counts.get(id(call.model), 0) + 1
+    if counts[id(call.model)] > _MOST:
+        return
+    value, known = call.x if x is None else x, inputs_of(call.model)
     if readers and (len(readers) == len(known) or (len(readers) == 1 and not known)):
         names = [one.name for one in known] or [""]
-        for layer, (part, words) in zip(readers, parts_of(value, source, names), strict=False):
-            yield from _lookup(layer, part, words, call.place)
+        for layer, (part, key) in zip(readers, parts_of(value, names), strict=False):
+            yield from _lookup(layer, part, key, call)
         return
-    for path, layer in _noted(call.model, seen):
-        if path is None:
-            part, words = value, source
-        else:
-            # A list by number, a dict by name.
-            try:
-                part, words = value[path], f"{source}[{path!r}]"
-            except Exception:
-                continue
-        yield from _lookup(layer, part, words, call.place)
+    for key, layer in noted:
+        # A list by number, a dict by name.
+        try:
+            part = value if key is None else value[key]
+        except Exception:
+            continue
+        yield from _lookup(layer, part, key, call)
 
 
-def _lookup(layer: Any, value: Any, source: str, place: Place | None) -> Iterator[Lookup]:
+def _lookup(layer: Any, value: Any, key: Any, call: ModelCall) -> Iterator[Lookup]:
     if not is_embedding(layer) or not is_array(value):
         return
     ids = as_array(value)
     if ids is not None and ids.size:
-        yield Lookup(layer, some_rows(ids), source, place, value)
+        yield Lookup(layer, some_rows(ids), call.place, value, lambda: part_source(written(call, "x"), key))
 
 
 def note_reader(event: LayerCall, seen: Seen) -> None:

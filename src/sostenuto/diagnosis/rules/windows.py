@@ -177,7 +177,7 @@ def target_in_own_window(event: ModelCall, seen: Seen) -> Evidence | None:
 
 def _slides(x: np.ndarray) -> bool:
     # Each window is the one before, a step later.
-    if x.shape[1] < 2:
+    if x.shape[1] < 2 or len(x) < 2:
         return False
     rows = np.unique(np.linspace(0, len(x) - 2, 50).astype(int))
     return bool(np.mean([np.array_equal(x[row, 1:], x[row + 1, :-1]) for row in rows]) > 0.9)
