@@ -20,11 +20,14 @@ rows = [rng.random((n, 2)) + 1 for n in (3, 9, 4, 6, 2, 5, 7, 3)]
 ids = [rng.integers(1, 9, n).tolist() for n in (3, 9, 4, 6, 2, 5, 7, 3)]
 """
 
-HAND = LONGER + """
+HAND = (
+    LONGER
+    + """
 x = np.zeros((8, 9, 2), "float32")
 for i, row in enumerate(rows):
     x[i, :len(row)] = row
 """
+)
 
 SUBCLASS = """
 class Net(keras.Model):
@@ -52,13 +55,15 @@ MISTAKES = {
     "functional bidirectional": (
         "SO221",
         ["Bidirectional", "last output"],
-        "i = keras.Input((7, 2)); train(keras.Model(i, layers.Dense(1)(layers.Bidirectional(layers.LSTM(3))(i))), post)",
+        "i = keras.Input((7, 2)); train(keras.Model(i, layers.Dense(1)(layers.Bidirectional(layers.LSTM(3))(i))), "
+        "post)",
     ),
     "subclass": ("SO221", ["gru", "Masking"], SUBCLASS + "train(Net(), post)"),
     "stacked, the last one gives one output": (
         "SO221",
         ["read as data"],
-        "train(keras.Sequential([layers.SimpleRNN(3, return_sequences=True), layers.SimpleRNN(3), layers.Dense(1)]), post)",
+        "train(keras.Sequential([layers.SimpleRNN(3, return_sequences=True), layers.SimpleRNN(3), layers.Dense(1)]), "
+        "post)",
     ),
     "embedding without mask_zero": (
         "SO221",
@@ -68,7 +73,8 @@ MISTAKES = {
     "parts of the padded array": (
         "SO221",
         ["padding", "pad_sequences"],
-        "train(keras.Sequential([keras.Input((7, 2)), layers.GRU(3), layers.Dense(1)]), post[2:].astype('float16'), y[2:])",
+        "train(keras.Sequential([keras.Input((7, 2)), layers.GRU(3), layers.Dense(1)]), post[2:].astype('float16'), "
+        "y[2:])",
     ),
     "a features axis was added": (
         "SO221",
@@ -97,7 +103,8 @@ MISTAKES = {
         "SO221",
         ["last output"],
         "last = layers.Lambda(lambda s: s[:, -1, :])\n"
-        "train(keras.Sequential([keras.Input((7, 2)), layers.LSTM(3, return_sequences=True), last, layers.Dense(1)]), post)",
+        "train(keras.Sequential([keras.Input((7, 2)), layers.LSTM(3, return_sequences=True), last, layers.Dense(1)]), "
+        "post)",
     ),
     "flatten": (
         "SO221",
@@ -203,8 +210,10 @@ MISTAKES = {
 }
 
 RIGHT = {
-    "masking": "train(keras.Sequential([keras.Input((7, 2)), layers.Masking(0.0), layers.GRU(3), layers.Dense(1)]), post)",
-    "mask_zero": "train(keras.Sequential([layers.Embedding(9, 4, mask_zero=True), layers.GRU(3), layers.Dense(1)]), tokens)",
+    "masking": "train(keras.Sequential([keras.Input((7, 2)), layers.Masking(0.0), layers.GRU(3), layers.Dense(1)]), "
+    "post)",
+    "mask_zero": "train(keras.Sequential([layers.Embedding(9, 4, mask_zero=True), layers.GRU(3), layers.Dense(1)]), "
+    "tokens)",
     "padded in front, as texts are": (
         "train(keras.Sequential([layers.Embedding(9, 4), layers.LSTM(3), layers.Dense(1)]), pad(ids, maxlen=5))"
     ),

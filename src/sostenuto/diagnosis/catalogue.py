@@ -146,10 +146,7 @@ def rules() -> dict[str, Rule]:
     # By its full name: in sostenuto.diagnosis, "rules" is this function.
     package = importlib.import_module("sostenuto.diagnosis.rules")
     for module in pkgutil.iter_modules(package.__path__):
-        try:  # WORK IN PROGRESS: remove
-            importlib.import_module(f"{package.__name__}.{module.name}")
-        except (ImportError, SyntaxError) as error:
-            print("RULES", module.name, error)
+        importlib.import_module(f"{package.__name__}.{module.name}")
     return dict(sorted(_RULES.items()))
 
 

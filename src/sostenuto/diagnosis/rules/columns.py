@@ -84,12 +84,12 @@ def never_changes(event: ModelCall, seen: Seen) -> Evidence | None:
     if rows.dtype.kind != "f" or not np.isfinite(rows).all():
         return None
     spread = rows.max(axis=0) - rows.min(axis=0)
-    still = np.flatnonzero(spread == 0)
+    same = np.flatnonzero(spread == 0)
     # One-hot columns of classes that do not turn up, and a bias of ones, are as they should be.
-    still = [int(one) for one in still if rows[0, one] not in (0.0, 1.0)] or (
+    still = [int(one) for one in same if rows[0, one] not in (0.0, 1.0)] or (
         []
-        if ((rows == 0) | (rows == 1)).all(axis=0).sum() > len(still)
-        else [int(one) for one in still if rows[0, one] == 0]
+        if ((rows == 0) | (rows == 1)).all(axis=0).sum() > len(same)
+        else [int(one) for one in same if rows[0, one] == 0]
     )
     if not still or len(still) == x.shape[2]:
         return None
@@ -101,8 +101,7 @@ def never_changes(event: ModelCall, seen: Seen) -> Evidence | None:
         got=f"{source}[:, :, {still[0]}] is {value} in all {len(x):,} sequences, at every step",
         wanted="features that vary",
         cause="A constant feature tells the model nothing. Often it is a sensor that was off, the wrong column, or "
-        "numbers "
-        "that were\ncut to integers.",
+        "numbers that were\ncut to integers.",
         fix=f"{source} = np.delete({source}, {still}, axis=2)        # or look where {which} comes from",
         unsure="whether it is meant to be constant in this data",
         boundary=(source, "model"),
@@ -128,8 +127,8 @@ def scaled_by_itself(event: ModelCall, seen: Seen) -> Evidence | None:
         got=f"line {node.lineno}: {place.source(node)}\nscales {own} by its own values",
         wanted="the scale of the training data, for all data",
         cause="Scaled each by itself, training and test data have different scales: the same reading becomes another "
-        "number, "
-        "and\nthe model, which learnt the scale of the training data, is asked about numbers that mean something else.",
+        "number, and\nthe model, which learnt the scale of the training data, is asked about numbers that mean "
+        "something else.",
         fix=fix,
         place=where,
         boundary=(own, "model"),

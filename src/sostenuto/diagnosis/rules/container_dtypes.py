@@ -91,8 +91,8 @@ _NO_NUMBERS = re.compile(
     "Invalid dtype|Unsupported object type|Dtype object is not a valid|to float is not supported"
     "|could not convert string to float|Unrecognized data type|numpy.object_|too many dimensions 'str'"
     "|must be real number, not|float\\(\\) argument must be|Cast \\w+ to \\w+ is not supported|Dtype .* is not a "
-    "valid JAX"
-    "|Only input tensors may be passed|setting an array element with a sequence|[Uu]nsupported.*(str|object|datetime)"
+    "valid JAX|Only input tensors may be passed|setting an array element with a "
+    "sequence|[Uu]nsupported.*(str|object|datetime)"
     "|'str' object|must have the same structure|input has incompatible shape"
 )
 
@@ -197,13 +197,12 @@ def _fix(given: Given, name: str, source: str, value: Any, contents: Contents, e
         if _is_words(value):
             return (
                 "lookup = keras.layers.StringLookup(mask_token='')\n"
-                f"lookup.adapt({source})\n"
-                f"x = {np_name}.array(lookup({source}))      # and Embedding(input_dim=lookup.vocabulary_size(), ...)"
+                f"lookup.adapt({source})\nx = {np_name}.array(lookup({source}))      # and "
+                f"Embedding(input_dim=lookup.vocabulary_size(), ...)"
             )
         return (
             "vectorizer = keras.layers.TextVectorization(output_sequence_length=...)\n"
-            f"vectorizer.adapt({source})\n"
-            f"x = {np_name}.array(vectorizer({source}))      "
+            f"vectorizer.adapt({source})\nx = {np_name}.array(vectorizer({source}))      "
             "# and Embedding(input_dim=vectorizer.vocabulary_size(), ..., mask_zero=True)"
         )
     if contents.columns:
@@ -231,8 +230,7 @@ def _text_layer_within(given: Given, source: str, value: Any, layer: str) -> Evi
         got=f"{source}: {shape_of(value)}, text, on the {backend()} backend",
         wanted="token ids, made before the model",
         cause=f"{layer} works on strings, and {backend()} has no strings: the layer can be called outside of the "
-        "model,\n"
-        "or in a tf.data pipeline, but not within fit.",
+        "model,\nor in a tf.data pipeline, but not within fit.",
         fix=f"x = {numpy_name(given.place)}.array(vectorizer({source}))      # before fit, and leave it out of the "
         "model",
         place=given.place,
@@ -296,8 +294,7 @@ def missing_values(failure: Failure, seen: Seen) -> Evidence | None:
         f"{contents.total:,} elements" + _missing_in(value),
         wanted="numbers everywhere, dtype='float32'",
         cause="None is no number. One of them makes the whole array one of objects (dtype=object), which Keras does "
-        "not\n"
-        "read; as a float it would be NaN, and make the loss NaN.",
+        "not\nread; as a float it would be NaN, and make the loss NaN.",
         fix=fix,
         place=given.place,
         boundary=(source[:40], "the model"),

@@ -86,8 +86,7 @@ def ended_early(event: ModelCalled, seen: Seen) -> Evidence | None:
         f"of {epochs}",
         wanted=wanted,
         cause="A generator gives each batch once. Keras goes on without it, and what is left of the training sees "
-        "only\n"
-        f"the first {min(_KEPT, given)} batches again, which Keras had kept.",
+        f"only\nthe first {min(_KEPT, given)} batches again, which Keras had kept.",
         fix="while True:      # around the loop in the generator, so that it begins anew\n"
         + call_with(event, steps_per_epoch=str(length)),
         boundary=(source[:40], "the model"),

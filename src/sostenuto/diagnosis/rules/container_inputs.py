@@ -135,8 +135,7 @@ def wrong_order(failure: Failure, seen: Seen) -> Evidence | None:
         got="; ".join(f"{part} {_words(shape, known)}" for part, shape in zip(parts, shapes, strict=True)),
         wanted="; ".join(f"{one.name} {wanted_words(one)}" for one in known) + ", in this order",
         cause=f"A list is matched with the Inputs by order: {parts[0]} goes to {known[0].name!r}, and does not fit "
-        "it.\n"
-        "In the other order each array has the shape of its Input.",
+        "it.\nIn the other order each array has the shape of its Input.",
         fix=given.call(x=f"[{', '.join(one.name for one in known)}]")
         if given.in_batches
         else given.call(x=f"[{', '.join(parts[index] for index in order)}]") + f"\nor by name: {{{by_name}}}",

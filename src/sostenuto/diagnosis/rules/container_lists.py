@@ -120,8 +120,7 @@ def _list_of_samples(given: Given, failure: Failure) -> Evidence | None:
             f"in the {number} lists would be one. {reader_words(given)} wants one array."
             if not is_number(items[0])
             else f"Keras does not make an array of a list: it takes it for several inputs, {number} of them, and "
-            "numbers\n"
-            f"are none. {reader_words(given)} wants one array."
+            f"numbers\nare none. {reader_words(given)} wants one array."
         )
     changes = {"x": made}
     if given.verb is not None and targets_in_list(given.verb, given.x):

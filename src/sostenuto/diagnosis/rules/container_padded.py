@@ -65,8 +65,7 @@ def no_list_of_sequences(failure: Failure, seen: Seen) -> Evidence | None:
         + (f"; {count}" if lengths else ""),
         wanted=f"steps of one shape, {shapes[3]}: the same features in every step",
         cause="pad_sequences fills up the time axis, which comes first in each sequence. The other axes, the "
-        "features,\n"
-        "have to agree: a feature is missing, or time is not the first axis.",
+        "features,\nhave to agree: a feature is missing, or time is not the first axis.",
         fix=f"{source}[{shapes[2]}]      # the sequence to put right; .T if its time axis comes last",
         unsure="whether features are missing or the axes are swapped",
     )

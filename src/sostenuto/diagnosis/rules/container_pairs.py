@@ -86,8 +86,7 @@ def given_as_one(failure: Failure, seen: Seen) -> Evidence | None:
         "is missing",
         wanted=f"{count_words([f'{name}' for name in parts])} as arguments of their own",
         cause=f"Keras takes a {type(x).__name__} in place of x for several inputs of the model, so the second part "
-        "is not\n"
-        "read as targets, and there are none.",
+        "is not\nread as targets, and there are none.",
         fix=fix,
         place=given.place,
         boundary=(source[:40], "the model"),
@@ -109,8 +108,7 @@ def no_targets_in_batches(failure: Failure, seen: Seen) -> Evidence | None:
         got=f"{source}: a {what} whose batches hold inputs alone",
         wanted="batches that are pairs: (inputs, targets)",
         cause=f"{verb.verb} compares outputs with targets, and takes them from the batches of a {what}. There are "
-        "none\n"
-        "in these, so the loss meets None.",
+        "none\nin these, so the loss meets None.",
         fix={
             "generator": "yield inputs, targets",
             "tf.data dataset": "tf.data.Dataset.from_tensor_slices((x, y)).batch(32)",

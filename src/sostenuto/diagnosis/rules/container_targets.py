@@ -75,8 +75,7 @@ def _list_of_targets(verb: ModelCall) -> Evidence | None:
         got=f"{source} is a {type(value).__name__} of {len(items)} {kind}",
         wanted=f"one array of shape {shape}" + (f", beside {shape_in(verb.x)} of x" if shape_in(verb.x) else ""),
         cause=f"Keras takes a list of targets for those of {len(items)} outputs of the model, one array each; it "
-        "does not\n"
-        "make an array of a list. This model has one output."
+        "does not\nmake an array of a list. This model has one output."
         if name == "y"
         else "Keras does not make an array of a list of weights.",
         fix=call_with(verb, **{name: made}) if outer_call(verb) else made,

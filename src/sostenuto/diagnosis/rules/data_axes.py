@@ -111,12 +111,10 @@ def swapped(failure: Failure, seen: Seen) -> Iterator[Evidence]:
                 title=f"Time and features are swapped between {source} and the model.",
                 got=f"{source} is {there}: {got[1]} and then {got[2]}",
                 wanted=f"(batch, time {'?' if steps is None else steps}, features {features}): what "
-                f"Input(shape={declared}) "
-                "says",
+                f"Input(shape={declared}) says",
                 cause="The last two axes are in the other order than the model declares. Keras reads time first, then "
-                "the "
-                f"features\nof a step. If {source} has {got[1]} timesteps of {got[2]} features, the Input's order is "
-                "wrong; if it has\nfeatures first, the data's.",
+                f"the features\nof a step. If {source} has {got[1]} timesteps of {got[2]} features, the Input's order "
+                f"is wrong; if it has\nfeatures first, the data's.",
                 fix=f"keras.Input(shape=({got[1]}, {got[2]}))        # {got[1]} timesteps of {got[2]} features\n"
                 f"# or, if {got[1]} counts the features: {source}.transpose(0, 2, 1)",
                 boundary=(source, _reader(given)),
@@ -160,8 +158,7 @@ def _features(
         wanted=f"{batch_words((*got[:-1], built))}: the weights of {reader} have {count(built, 'row')}, one per "
         "feature",
         cause="The number of features per step, the last axis, belongs to a layer's weights: fixed when it was "
-        "built,\n"
-        f"here to {built}. Data with {got[-1]} does not fit them, in training or in prediction.",
+        f"built,\nhere to {built}. Data with {got[-1]} does not fit them, in training or in prediction.",
         fix=(fix + "\n# or " if fix else "")
         + f"{declared}        # a model for {got[-1]} features"
         + ("" if more else f"\n# or give all {built} features that it was trained with"),
@@ -190,8 +187,7 @@ def other_steps(failure: Failure, seen: Seen) -> Iterator[Evidence]:
                 cause="The number of steps stands in the Input, so only sequences of that length fit. Recurrent layers "
                 "themselves\ntake any length: time may stay open.",
                 fix=f"{free}        # any number of steps\n# or sequences of {wanted.shape[axis]} steps: cut, or "
-                "padded and "
-                "masked",
+                "padded and masked",
                 boundary=(source, _reader(given)),
             )
 
@@ -292,8 +288,7 @@ def too_many_axes(failure: Failure, seen: Seen) -> Iterator[Evidence]:
                 wanted=batch_words(wanted.shape, wanted.tokens)
                 + (f"; without axis {fitting[0]}, of length 1, it is {shorter}" if fitting else ""),
                 cause="There is one axis too many in front of, or behind, those the model reads: a batch of batches, "
-                "or "
-                "steps\nwith an axis of their own.",
+                "or steps\nwith an axis of their own.",
                 fix=_rewritten(given, source, fix.partition("        #")[0]),
                 unsure="" if fitting else "which of the axes is the batch, and which is time",
                 boundary=(source, _reader(given)),
@@ -314,10 +309,8 @@ def time_first(failure: Failure, seen: Seen) -> Iterator[Evidence]:
             got=f"{given.source} {got}: {got[0]} in front, beside {rows[0]} targets",
             wanted=f"(batch {got[1]}, time {got[0]}, features {got[2]}): as many sequences in front as targets",
             cause=f"Keras takes the first axis for the batch, so it counts {got[0]} sequences and {rows[0]} targets. "
-            "The "
-            f"second axis\nhas the {rows[0]}: the data is time-major, (time, batch, features), as PyTorch has it "
-            "without "
-            "batch_first.",
+            f"The second axis\nhas the {rows[0]}: the data is time-major, (time, batch, features), as PyTorch has it "
+            "without batch_first.",
             fix=_rewritten(given, given.source, f"{given.source}.swapaxes(0, 1)"),
             boundary=(given.source, _reader(given)),
         )

@@ -63,8 +63,7 @@ def rows_mixed(event: LayerCall, seen: Seen) -> Evidence | None:
         got=f"{axes(query, 'BU')} from {before}: two axes, no time axis",
         wanted=f"{wanted}: three axes, a vector for every step",
         cause=f"{name} compares the steps of query and value. Without a time axis it takes the batch axis for "
-        "it: what is\n"
-        "computed for one row depends on the other rows of its batch, and nothing is said.",
+        "it: what is\ncomputed for one row depends on the other rows of its batch, and nothing is said.",
         fix=fix,
         boundary=(before, title(event.layer)),
     )

@@ -142,8 +142,7 @@ def _wrapped(layer: Any, got: Shape, origin: Origin | None, seen: Seen) -> Evide
         got=f"{axes(got, 'BTF')}; of each step {title(inner)} gets {axes((got[0], got[2]), 'BF')}",
         wanted=f"{axes(got, 'BTF')} for {type(inner).__name__} itself, without TimeDistributed",
         cause=f"TimeDistributed runs a layer on every step by itself. {type(inner).__name__} goes through the "
-        "time axis by\n"
-        "itself, and inside of TimeDistributed there is none left.",
+        "time axis by\nitself, and inside of TimeDistributed there is none left.",
         fix=f"{source_of(inner, seen)}        # without TimeDistributed"
         if not is_recurrent(inner)
         else f"{with_sequences(source_of(inner, seen), 'True')}        # without TimeDistributed",
@@ -167,8 +166,7 @@ def sequence_to_repeat(failure: Failure, seen: Seen) -> Evidence | None:
         fix += f"        # {title(origin.layer)}: its last output, which RepeatVector repeats"
         cause = (
             f"{title(origin.layer)} has return_sequences=True, so it returns the output of every step, not "
-            "only the last\n"
-            "output. RepeatVector makes a sequence of one vector, and there is one already."
+            "only the last\noutput. RepeatVector makes a sequence of one vector, and there is one already."
         )
     else:
         fix = "leave RepeatVector out, or put a layer before it that makes one vector of the sequence, such as an LSTM"
@@ -222,8 +220,7 @@ def too_many_for_a_sequence(failure: Failure, seen: Seen) -> Evidence | None:
             fix += "\n# or layers.ConvLSTM2D(...), which reads images over time"
         cause = (
             f"{title(call.layer)} reads one vector per step. What it gets has {len(got) - 1} axes besides the "
-            "batch, as images\n"
-            "have: rows, columns, channels. Which of them is time has to be said."
+            "batch, as images\nhave: rows, columns, channels. Which of them is time has to be said."
         )
     return Evidence(
         title=f"{title(call.layer)} reads three axes, and is given {len(got)}.",

@@ -130,8 +130,8 @@ def _window(event: LayerCall, verb: ModelCall | None, got: Shape) -> Evidence:
         got=f"{source} of shape {got}, read as (batch {steps}, time 1, features 1): {steps} sequences of one step each",
         wanted=f"(batch 1, time {steps}, features 1): one sequence, with the batch axis in front, {(1, *got)}",
         cause="There is no batch axis. The model has one feature, and Keras 3 adds the missing axis at the "
-        "end without a\n"
-        f"word: every step counts as a sequence of its own, and there are {steps} results where one was meant.",
+        f"end without a\nword: every step counts as a sequence of its own, and there are {steps} results where one was "
+        f"meant.",
         fix=fix,
         boundary=(source[:40], _reader(event.layer)),
     )
@@ -171,8 +171,7 @@ def time_first_unnoticed(event: ModelCalled, seen: Seen) -> Iterator[Evidence]:
             got=f"{source} {got}, read as {axes(got, 'BTF')}: {got[0]} sequences of {got[1]} steps",
             wanted=f"{axes((got[1], got[0], got[2]), 'BTF')}: the model was declared for {wanted.shape[1]} steps",
             cause=f"The first axis is the batch, always. {source} has its {got[0]} steps there: it is "
-            "time-major, (time, batch,\n"
-            "features). A recurrent layer runs over any number of steps, so nothing raises.",
+            "time-major, (time, batch,\nfeatures). A recurrent layer runs over any number of steps, so nothing raises.",
             fix=given.call(x=f"{source}.swapaxes(0, 1)"),
             boundary=(source[:40], _reader(event.model)),
         )
@@ -215,8 +214,7 @@ def _table(given: Given, source: str, got: Shape, steps: int | None, features: i
         wanted=f"{axes((None, steps, features), 'BTF')}: three axes (ndim=3), sequences of "
         f"{steps if steps else 'several'} steps",
         cause=f"Each row of {source} is one step. A recurrent layer reads sequences, so windows of consecutive "
-        "rows have to be\n"
-        f"cut, {whose}before the model sees them.",
+        f"rows have to be\ncut, {whose}before the model sees them.",
         fix=f"{fix}\n{given.call(**changes)}",
         place=given.place,
         boundary=(source[:40], _reader(given.model)),

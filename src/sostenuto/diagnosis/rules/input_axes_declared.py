@@ -256,8 +256,7 @@ def ids_without_embedding(failure: Failure, seen: Seen) -> Evidence | None:
         got=f"{name}: whole numbers up to {largest}, {axes(got, 'BT')}: two axes (ndim=2), one id per step",
         wanted=f"{axes((*got, None), 'BTF')}: three axes (ndim=3), a vector of features for every step",
         cause="The ids only number words; a number twice as large means nothing twice as much. An Embedding "
-        "looks up a\n"
-        f"vector for each id, and gives {title(call.layer)} its axis of features.",
+        f"looks up a\nvector for each id, and gives {title(call.layer)} its axis of features.",
         fix=f"{embedding},        # ids 0 to {largest}; reads (batch, time), gives (batch, time, 32)\n{layer}",
         boundary=(name, title(call.layer)),
     )
@@ -302,8 +301,7 @@ def shape_is_a_number(failure: Failure, seen: Seen) -> Evidence | None:
         if sequence
         else f"a tuple: {keyword}=({size},)",
         cause=f"A shape lists the axes of one sample without the batch axis. {written.words((size,))} is a "
-        "tuple of one axis,\n"
-        "by its comma; a recurrent layer reads two, time and features.",
+        "tuple of one axis,\nby its comma; a recurrent layer reads two, time and features.",
         fix=f"{fix}        # {axes(shape, 'TF')[1:-1]}",
         boundary=("Input", ""),
     )

@@ -138,8 +138,7 @@ def _evidence(
         wanted = f"the same number of steps in all of them, such as {one[1]} or {two[1]}"
         cause = (
             f"{name} works step by step, and the sequences differ in length: {one[1]} steps from {makers[0]}, "
-            f"{two[1]} steps\n"
-            f"from {makers[1]}. The time axis of both has to be equal."
+            f"{two[1]} steps\nfrom {makers[1]}. The time axis of both has to be equal."
         )
         fix = _for_length(call, shapes, origins, first, other, seen)
     elif one[-1] != two[-1] and name in _ELEMENTWISE | {"Dot"}:
@@ -193,9 +192,8 @@ def _for_length(
         if origin is not None and "Attention" in type(origin.layer).__name__:
             return (
                 f"the output of {title(origin.layer)} has the {shapes[number][1]} steps of its query, the "
-                "first of its inputs; "
-                f"the query\nhas to be {maker_words(origins[beside])}: Attention()([query, value]), "
-                f"{shapes[beside][1]} steps first, {shapes[number][1]} second"
+                f"first of its inputs; the query\nhas to be {maker_words(origins[beside])}: Attention()([query, "
+                f"value]), {shapes[beside][1]} steps first, {shapes[number][1]} second"
             )
     if "Concatenate" in kinds(call.layer) and shapes[first][2] == shapes[other][2]:
         joined = f"{shapes[first][1]} + {shapes[other][1]} steps"

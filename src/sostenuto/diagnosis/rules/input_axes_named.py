@@ -72,10 +72,8 @@ def features_named_first(event: ModelCalled, seen: Seen) -> Iterator[Evidence]:
             got=f"{source} {got}: {features}={got[1]} and then {steps}={got[2]}, read as {axes(got, 'BTF')}",
             wanted=f"{axes((got[0], got[2], got[1]), 'BTF')}: {steps}={got[2]} in the middle, {features}={got[1]} last",
             cause=f"Keras reads (batch, time, features). By the names of its sizes {source} has them in the "
-            "other order:\n"
-            f"{reader} runs over {got[1]} steps, which are features, and takes {got[2]} timesteps for "
-            "features. Swapped axes\n"
-            "fit a model that was declared with them swapped, so nothing raises.",
+            f"other order:\n{reader} runs over {got[1]} steps, which are features, and takes {got[2]} timesteps for "
+            "features. Swapped axes\nfit a model that was declared with them swapped, so nothing raises.",
             fix=f"{given.call(x=f'{source}.transpose(0, 2, 1)')}        # and keras.Input(shape=({got[2]}, {got[1]}))",
             unsure="whether the axes were exchanged on purpose",
             boundary=(source[:40], reader),
@@ -97,8 +95,7 @@ def time_named_first(event: ModelCalled, seen: Seen) -> Iterator[Evidence]:
             got=f"{source} {got}: {steps}={got[0]} and then {samples}={got[1]}, read as {axes(got, 'BTF')}",
             wanted=f"{axes((got[1], got[0], got[2]), 'BTF')}: {samples}={got[1]} in front",
             cause=f"The first axis is the batch, always. By the names of its sizes {source} is time-major, "
-            "(time, batch,\n"
-            f"features): {reader} runs over {samples}, from one to the next, and nothing raises.",
+            f"(time, batch,\nfeatures): {reader} runs over {samples}, from one to the next, and nothing raises.",
             fix=given.call(x=f"{source}.swapaxes(0, 1)") + "        # and the targets in the same order",
             unsure="whether the axes were exchanged on purpose",
             boundary=(source[:40], reader),

@@ -213,9 +213,8 @@ def _evidence(mixed: Mixed, shape: tuple[int, ...], name: str, place: Place) -> 
         wanted=f"axes {a} and {b} exchanged, {mixed.before[a]} and {mixed.before[b]}: each number keeps its "
         "step and its feature",
         cause="reshape keeps the order of the numbers in memory, and fills the new axes with them; it moves no "
-        "axis. The shape\n"
-        f"is right, but time and {'features' if a else 'batch'} are mixed: one step of {name} now holds "
-        f"{'several times of one feature' if a else 'steps of several sequences'}.",
+        f"axis. The shape\nis right, but time and {'features' if a else 'batch'} are mixed: one step of {name} now "
+        f"holds {'several times of one feature' if a else 'steps of several sequences'}.",
         fix=f"{name} = {move}        # instead of reshape"
         if name.isidentifier()
         else f"{move}        # instead of reshape",
@@ -240,8 +239,7 @@ def reshape_layer(event: LayerCall, seen: Seen) -> Evidence | None:
         got=f"{source_of(event.layer, seen)}: {got} becomes {made}, counted off anew",
         wanted=f"the axes of {first} and {second} exchanged: each number keeps its step and its feature",
         cause="Reshape keeps the order of the numbers, and fills the new axes with them; it moves no axis. The "
-        "shape is right,\n"
-        "but time and features are mixed.",
+        "shape is right,\nbut time and features are mixed.",
         fix="layers.Permute((2, 1))        # instead of Reshape",
         place=known.made,
         boundary=(title(event.layer),),

@@ -91,11 +91,9 @@ def _reason(given: Given, x: tuple[int | None, ...], y: int, target: str) -> tup
     if rows == 1 and steps == y:
         return (
             f"{given.source} is one sequence of {steps} steps: its batch axis has length 1. {target} has a "
-            "target for every step,\n"
-            "but no batch axis in front.",
+            "target for every step,\nbut no batch axis in front.",
             f"{given.call(y=f'{target}[None]')}        # (1, {y}, ...), with return_sequences=True in the last "
-            "recurrent layer\n"
-            f"# or windows of the sequence, with one target each",
+            f"recurrent layer\n# or windows of the sequence, with one target each",
             "whether the model is to give a value for every step, or one for each window",
         )
     # Windows of T steps that predict h steps ahead: T + h - 1 fewer than the rows they were cut of.
@@ -110,8 +108,7 @@ def _reason(given: Given, x: tuple[int | None, ...], y: int, target: str) -> tup
         )
         return (
             f"Windows of {steps} steps were cut of a longer series, and there are {cut} fewer of them than "
-            f"rows in {target}:\n"
-            "each window needs the one target that belongs to it.",
+            f"rows in {target}:\neach window needs the one target that belongs to it.",
             f"{given.call(y=f'{target}[{cut}:]')}        # {meant}",
             "" if cut in (steps, steps - 1) else f"which row of {target} belongs to which window",
         )

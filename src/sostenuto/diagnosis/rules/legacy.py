@@ -192,11 +192,9 @@ def two_shapes(failure: Failure, seen: Seen) -> Evidence | None:
         place=place,
         got=f"shape={shape} together with batch_shape={batch_shape}" + _differ(known),
         wanted=f"only one: batch_shape={batch_shape}, where the batch size is fixed ({batch}), as a stateful layer "
-        "needs it;\n"
-        f"or shape={shape} for batches of any size",
+        f"needs it;\nor shape={shape} for batches of any size",
         cause="Both arguments declare the shape of the input: batch_shape is (batch, ...) with the batch size in "
-        "front, shape is\n"
-        f"the same without it. Keras takes one or the other, never both.{more}",
+        f"front, shape is\nthe same without it. Keras takes one or the other, never both.{more}",
         fix=fix + fixes,
         boundary=("Input",),
     )
@@ -292,8 +290,7 @@ def input_dim(failure: Failure, seen: Seen) -> Evidence | None:
         got=f"input_dim={features}: an input of (batch, {features})",
         wanted=f"(batch, time, features {features}): Input(shape=(None, {features}))",
         cause="input_dim meant the features of a step in Keras 1; in Keras 3 it is the whole shape of a sample, "
-        f"({features},), and a\n"
-        "recurrent layer needs steps too. The shape belongs to an Input in front of the layer.",
+        f"({features},), and a\nrecurrent layer needs steps too. The shape belongs to an Input in front of the layer.",
         fix=input_in_front(program, node, name, f"(None, {features})", f"(None, {features})", "shape", ("input_dim",)),
         boundary=("Input", title(call.layer)),
     )
@@ -324,9 +321,8 @@ def states_in_reset(failure: Failure, seen: Seen) -> Evidence | None:
         got=place.source(call),
         wanted=f"{layer}.reset_states() without arguments, or an assignment to the variables in {layer}.states",
         cause="In Keras 2 reset_states(states=...) gave a stateful layer states to begin with. Keras 3 removed the "
-        "argument: the\n"
-        "method sets the state to zero, and other values are assigned to the layer's state variables (h, then c "
-        "for an LSTM).",
+        "argument: the\nmethod sets the state to zero, and other values are assigned to the layer's state variables "
+        "(h, then c for an LSTM).",
         fix=f"for variable, value in zip({layer}.states, {values}):\n    variable.assign(value)",
     )
 

@@ -258,8 +258,8 @@ def model_reset(failure: Failure, seen: Seen) -> Evidence | None:
         words = ", ".join(f"{size} (line {line})" for size, line in sizes)
         varying = (
             "\nResetting does not change the batch size either: a stateful layer keeps one row of state for each "
-            "row of the\n"
-            f"batch it first saw, and {called} is given batches of {words}. Batches of another size are refused."
+            f"row of the\nbatch it first saw, and {called} is given batches of {words}. Batches of another size are "
+            f"refused."
         )
         layer = stateful[0]
         made = seen.history(layer).source
@@ -274,8 +274,7 @@ def model_reset(failure: Failure, seen: Seen) -> Evidence | None:
         got=f"{place.source(node)}" + ("" if attribute else "()") + f" of a {type(model).__name__}, as in Keras 2",
         wanted=(f"the method of the layer: {names}" if stateful else "nothing: no layer of this model is stateful"),
         cause=f"In Keras 3 state belongs to the layer, not to the model: model.{name} was removed, and "
-        "layer.reset_states() (or\n"
-        f"reset_state()) sets the state of that layer to zero.{varying}{more}",
+        f"layer.reset_states() (or\nreset_state()) sets the state of that layer to zero.{varying}{more}",
         fix=fix + fixes,
         boundary=(called, *(title(layer) for layer in stateful[:1])),
     )

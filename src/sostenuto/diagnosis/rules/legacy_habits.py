@@ -103,8 +103,7 @@ def old_file(failure: Failure, seen: Seen) -> Evidence | None:
             got=f"'{found.group(1)}' in the file",
             wanted="a loss that Keras 3 finds by this name, or none",
             cause="The .h5 format of Keras 2 stores losses and metrics as plain words; Keras 3 cannot turn this "
-            "one back into a\n"
-            "function. The layers and their weights are good.",
+            "one back into a\nfunction. The layers and their weights are good.",
             fix=new_line(
                 place,
                 call,
@@ -143,8 +142,7 @@ def metric_names(failure: Failure, seen: Seen) -> Evidence | None:
         got=f"'{name}'",
         wanted=f"one of {', '.join(map(repr, logged))}",
         cause="metrics=['accuracy'] was logged as 'acc' by Keras 1 and early Keras 2, and is no longer: since then "
-        "the name in\n"
-        f"the history is the one that was passed to compile, here '{now}'.",
+        f"the name in\nthe history is the one that was passed to compile, here '{now}'.",
         fix=line_with(place, node, f"{place.source(node.value)}['{now}']"),
     )
 
@@ -162,8 +160,7 @@ def refused_name(failure: Failure, seen: Seen) -> Evidence | None:
         got=f"{kind}(monitor='{name}')",
         wanted=f"{kind}(monitor='{now}')",
         cause=f"metrics=['accuracy'] was logged as '{name}' by Keras 1 and early Keras 2; the name is '{now}' now, "
-        "and Keras 3 knows\n"
-        f"no metric '{name}'.",
+        f"and Keras 3 knows\nno metric '{name}'.",
         fix=f"{kind}(monitor='{now}')",
     )
 
@@ -234,8 +231,8 @@ def ragged(failure: Failure, seen: Seen) -> Evidence | None:
         else f"a ragged tensor in {title(call.layer)}",
         wanted="(batch, time, features) of one length, with a mask over the padding",
         cause="Keras 2 read RaggedTensors; Keras 3 no longer supports them in recurrent layers (and "
-        "Input(ragged=True) on\n"
-        "the TensorFlow backend only). Sequences of different lengths are padded, and a mask hides the padding.",
+        "Input(ragged=True) on\nthe TensorFlow backend only). Sequences of different lengths are padded, and a mask "
+        "hides the padding.",
         fix=f"{fix}\nkeras.layers.Masking(mask_value=0.0)        # in front of the recurrent layer\n"
         "x = keras.utils.pad_sequences(sequences, padding='post', dtype='float32')\n"
         "# or so.SequenceModel, which takes lists of any lengths",

@@ -200,8 +200,7 @@ def _resets(loop: ast.For | ast.While) -> Iterator[Old]:
     if reset and run:
         words = (
             f"{reset}() and {run}(...) stand in the same turn of a loop: if a turn is one batch, no state goes on "
-            "to the next\n"
-            f"batch, and stateful=True has no effect; reset only where a new sequence begins"
+            f"to the next\nbatch, and stateful=True has no effect; reset only where a new sequence begins"
         )
         yield Old(named[reset].lineno, reset, words)
 

@@ -167,7 +167,9 @@ def not_binary(pair: Compared, seen: Seen) -> Evidence | None:
             ends = with_keyword(source, "activation", "'softmax'")
         wanted = f"loss='{_SPARSE}' with one unit per class: {max(classes, units)} units and softmax"
         fix = f"{ends}        # and model.compile(..., loss='{_SPARSE}')"
-        why = f"binary_crossentropy is for one yes or no per unit. Integer class ids of {number} classes need\n{_SPARSE}"
+        why = (
+            f"binary_crossentropy is for one yes or no per unit. Integer class ids of {number} classes need\n{_SPARSE}"
+        )
         why += " and softmax, or one-hot rows and categorical_crossentropy."
     return Evidence(
         title=f"binary_crossentropy wants targets of 0 and 1, and these are classes from {low} to {high}.",
@@ -195,8 +197,8 @@ def _measured(pair: Compared, seen: Seen, low: float, high: float) -> Evidence |
         title="binary_crossentropy wants targets between 0 and 1, and these are measured values.",
         got=f"targets {pair.target} from {low:.4g} to {high:.4g}; loss={pair.loss!r}",
         wanted="loss='mse' for values; or targets of 0 and 1",
-        cause="binary_crossentropy takes a target for a probability. Values beyond 0 and 1 make a loss that falls below "
-        "0\nand means nothing; a regression needs a loss such as mse, and no sigmoid at the end.",
+        cause="binary_crossentropy takes a target for a probability. Values beyond 0 and 1 make a loss that falls "
+        "below 0\nand means nothing; a regression needs a loss such as mse, and no sigmoid at the end.",
         fix="model.compile(..., loss='mse')        # and no activation on the last layer",
         place=pair.place if pair.call is None else None,
         boundary=("targets", "loss"),
@@ -227,5 +229,3 @@ def one_unit_of_many(pair: Compared, seen: Seen) -> Evidence | None:
 
 def _sigmoid(source: str) -> str:
     return source if "sigmoid" in source else with_keyword(source, "activation", "'sigmoid'")
-
-

@@ -44,7 +44,8 @@ VALUES = {
 
 @SO413.on(LayerCall)
 def softmax_inside(event: LayerCall, seen: Seen) -> None:
-    """Remembers Dense layers that are softmax over one unit, for the end: a model's last layer is told with its loss."""
+    """Remembers Dense layers that are softmax over one unit, for the end: a model's last layer is told with its
+    loss."""
     layer = event.layer
     inner = getattr(layer, "layer", layer) if "TimeDistributed" in kinds(layer) else layer
     if "Dense" in kinds(inner) and getattr(inner, "units", None) == 1 and activation_of(inner) == "softmax":
@@ -152,7 +153,8 @@ def out_of_reach(pair: Compared, seen: Seen) -> Evidence | None:
     return Evidence(
         title=f"{beyond:,} of {some.size:,} targets lie outside of what {name} can put out.",
         got=f"targets from {some.min():.4g} to {some.max():.4g}; the output ends in {name}: {words}",
-        wanted=f"an output that reaches from {some.min():.4g} to {some.max():.4g}: a linear last layer, or scaled targets",
+        wanted=f"an output that reaches from {some.min():.4g} to {some.max():.4g}: a linear last layer, or scaled "
+        f"targets",
         cause=f"{cause} Targets beyond it cannot be reached,\nhowever long the training: the predictions stick to the "
         "limit.",
         fix=f"{fix}\n# or scale the targets into {words}, and predictions back",
@@ -203,8 +205,8 @@ def logits(pair: Compared, seen: Seen) -> Evidence | None:
             "from_logits=False",
             cause=f"from_logits=True tells the loss that {activation} has not been applied yet"
             + (
-                ". TensorFlow noticed, in its graph, and\nundid one of the two; run eagerly, on JAX or on PyTorch it is "
-                "applied twice, and the model learns slowly."
+                ". TensorFlow noticed, in its graph, and\nundid one of the two; run eagerly, on JAX or on PyTorch it "
+                "is applied twice, and the model learns slowly."
                 if undone
                 else ", so it applies it to what are\nprobabilities already: the loss hardly moves, and the model "
                 "learns slowly or not at all."

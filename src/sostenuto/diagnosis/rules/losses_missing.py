@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,7 @@ def _missing(call: ModelCall, x: Any, y: Any, of_batch: bool = False) -> Iterato
 def _arrays(call: ModelCall, x: Any, y: Any, of_batch: bool) -> Iterator[tuple[str, Any]]:
     for name, value in (("x", x), ("y", y)):
         source = name if of_batch else written(call, name)
-        parts = value.items() if isinstance(value, Mapping) else None
+        parts: Iterable[tuple[Any, Any]] | None = value.items() if isinstance(value, Mapping) else None
         if parts is None and isinstance(value, list | tuple) and value and all(map(is_array, value)):
             parts = enumerate(value)
         if parts is not None:
@@ -103,9 +103,9 @@ def _evidence(source: str, some: np.ndarray, bad: np.ndarray) -> Evidence:
         wanted="finite numbers everywhere",
         cause="NaN spreads: one missing value in a batch makes the loss NaN, and with the next update every weight. "
         "From then\non the model predicts NaN for everything.",
-        fix=f"{source} = np.nan_to_num({source})        # missing as 0; with a Masking layer if whole steps are missing\n"
-        f"# or keep = np.isfinite({source}).reshape(len({source}), -1).all(axis=1), and leave the other rows out of "
-        "x and y",
+        fix=f"{source} = np.nan_to_num({source})        # missing as 0; with a Masking layer if whole steps are "
+        f"missing\n# or keep = np.isfinite({source}).reshape(len({source}), -1).all(axis=1), and leave the other rows "
+        f"out of x and y",
         boundary=(source, "model"),
     )
 
@@ -184,7 +184,9 @@ def _reasons(event: ModelCalled, seen: Seen) -> tuple[list[str], list[str]]:
         name = str(getattr(getattr(layer, "activation", None), "__name__", ""))
         if name in ("relu", "linear", "elu", "leaky_relu", "exponential"):
             source = source_of(layer, seen)
-            reasons.append(f"{title(layer)} has activation='{name}', which has no upper limit: states grow at every step")
+            reasons.append(
+                f"{title(layer)} has activation='{name}', which has no upper limit: states grow at every step"
+            )
             fixes.append(with_keyword(source, "activation", "'tanh'") + "        # the default, -1 to 1")
             break
     rate = getattr(getattr(event.model, "optimizer", None), "learning_rate", None)

@@ -28,7 +28,8 @@ SO271 = rule(
     steps of its own and does not support masking drops it, with a warning at most, and a function on tensors
     (x * 2, keras.ops.relu(x)) makes a new tensor without a mask: every layer behind reads padding as data.""",
     """Put that layer in front of the mask or behind the recurrent layers; give a layer of yours supports_masking = True
-    where it keeps the steps in their places; make a layer of a function; or hand the mask on: LSTM(...)(x, mask=mask).""",
+    where it keeps the steps in their places; make a layer of a function; or hand the mask on: LSTM(...)(x,
+    mask=mask).""",
     example=_DATA.format('keras.layers.Masking(0.0), keras.layers.Conv1D(3, 2, padding="same")'),
     repaired=_DATA.format("keras.layers.Masking(0.0), keras.layers.Dense(3)"),
 )

@@ -90,8 +90,8 @@ layers.Activation("softmax")(layers.Dense(5)(layers.LSTM(4, return_sequences=Tru
 )
 
 _TURNED = (
-    "A mask of Keras is True where a step is real (the key_padding_mask of PyTorch is the other way round). This one is\n"
-    "True where padding is: the layer reads the padding and skips the real steps."
+    "A mask of Keras is True where a step is real (the key_padding_mask of PyTorch is the other way round). This one "
+    "is\nTrue where padding is: the layer reads the padding and skips the real steps."
 )
 
 # Functions that a mask goes through unchanged.
@@ -139,8 +139,8 @@ def _numbers_turned(event: LayerCall, mask: np.ndarray, array: np.ndarray, seen:
     if not padded.any() or padded.all() or float((real == padded).mean()) < 0.95 or not _once(event.layer, seen):
         return None
     return Evidence(
-        got=f"a mask that is True for {int((real & padded).sum()):,} of {int(padded.sum()):,} padded steps (all 0), and for "
-        f"{int((real & ~padded).sum()):,} of {int((~padded).sum()):,} real ones",
+        got=f"a mask that is True for {int((real & padded).sum()):,} of {int(padded.sum()):,} padded steps (all 0), "
+        f"and for {int((real & ~padded).sum()):,} of {int((~padded).sum()):,} real ones",
         wanted="True where a step is real, False where it is padding",
         cause=_TURNED,
         fix=f"{_name_of_layer(event)}(x, mask=~mask)        # or keras.ops.logical_not(mask)",
@@ -267,8 +267,8 @@ def turned_input(event: ModelCall, seen: Seen) -> Evidence | None:
             same = mask.array.shape == padding.shape and float(((mask.array != 0) == padding).mean()) > 0.95
             if same and _once(layer, seen):
                 return Evidence(
-                    got=f"{mask.source} is True for {int(padding.sum()):,} padded steps of {found.source}, and False for "
-                    f"{int((~padding).sum()):,} real ones",
+                    got=f"{mask.source} is True for {int(padding.sum()):,} padded steps of {found.source}, and False "
+                    f"for {int((~padding).sum()):,} real ones",
                     wanted="True where a step is real, False where it is padding",
                     cause=_TURNED,
                     fix=f"~{mask.source}        # instead of {mask.source}, in training and in prediction",
@@ -287,12 +287,13 @@ def one_row_for_all(event: LayerCall, seen: Seen) -> Evidence | None:
     if shape[0] != 1 or not isinstance(given[0], int) or given[0] < 2:
         return None
     return Evidence(
-        got=f"mask {tuple(shape)} beside a batch of {given[0]} rows, (batch {given[0]}, time {given[1]}, features {given[2]})",
+        got=f"mask {tuple(shape)} beside a batch of {given[0]} rows, (batch {given[0]}, time {given[1]}, features "
+        f"{given[2]})",
         wanted=f"a mask for every row: (batch {given[0]}, time {given[1]})",
-        cause="The mask of the one row is broadcast over the batch: every sequence is read as if its real steps were those\n"
-        "of that row, and nothing says so.",
-        fix=f"mask = keras.ops.any(keras.ops.not_equal(x, 0), axis=-1)        # ({given[0]}, {given[1]}), one row for each "
-        "sequence",
+        cause="The mask of the one row is broadcast over the batch: every sequence is read as if its real steps were "
+        "those\nof that row, and nothing says so.",
+        fix=f"mask = keras.ops.any(keras.ops.not_equal(x, 0), axis=-1)        # ({given[0]}, {given[1]}), one row for "
+        f"each sequence",
         boundary=("mask", title(event.layer)),
     )
 
@@ -308,7 +309,8 @@ def softmax_refuses(failure: Failure, seen: Seen) -> Evidence | None:
         return None
     before = source_of(call.layer, seen)
     return Evidence(
-        got=f"steps (batch {_size(shape[0])}, time {_size(shape[1])}, units {_size(shape[2])}) with a mask (batch, time)",
+        got=f"steps (batch {_size(shape[0])}, time {_size(shape[1])}, units {_size(shape[2])}) with a mask (batch, "
+        f"time)",
         wanted="a mask in the shape of the steps, or none",
         cause="Softmax uses a mask to leave out entries of its own axis. The one that comes along here says which time "
         "steps\nare padding, and has no axis for the units.",

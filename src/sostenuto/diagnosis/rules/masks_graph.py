@@ -107,7 +107,8 @@ def producer(tensor: Any) -> tuple[Any, list[Any]] | None:
 def _back(tensor: Any, inputs: list[Any]) -> tuple[set[int], list[Any]]:
     found: set[int] = set()
     passed: list[Any] = []
-    waiting, known = [tensor], set()
+    known: set[int] = set()
+    waiting = [tensor]
     while waiting and len(known) < 500:
         one = waiting.pop(0)
         if id(one) in known:
@@ -137,7 +138,8 @@ def all_layers(model: Any) -> list[Any]:
 
 
 def functions_in(model: Any) -> list[Any]:
-    """The functions on tensors that a Functional model holds beside its layers: ``x * 2``, ``x[:, -1]``, ``ops.mean``."""
+    """The functions on tensors that a Functional model holds beside its layers: ``x * 2``, ``x[:, -1]``,
+    ``ops.mean``."""
     operations = getattr(model, "operations", None)
     if not isinstance(operations, list | tuple):
         return []

@@ -115,11 +115,13 @@ def _evidence(event: ModelCalled, one: Any, name: str, begins: Beginning, seen: 
         fix = (
             f"class {type(one).__name__}(keras.layers.Layer):\n"
             "    def call(self, x, mask=None):        # (batch, time), True where a step is real\n"
-            "        scores = keras.ops.where(mask[..., None], scores, -1e9)        # before the softmax; in a mean: * mask"
+            "        scores = keras.ops.where(mask[..., None], scores, -1e9)        # before the softmax; in a mean: * "
+            "mask"
         )
     return Evidence(
         title=f"{name} joins all steps, masked ones too.",
-        got=f"{known.masked:,} of {known.steps:,} steps of {known.source} are masked by {begins.name}; {name} takes no mask",
+        got=f"{known.masked:,} of {known.steps:,} steps of {known.source} are masked by {begins.name}; {name} takes no "
+        f"mask",
         wanted="masked steps left out",
         cause=f"The mask is dropped at {name}, which reads all steps of a sequence: at padded ones a recurrent layer "
         "repeats its last\noutput, so what comes out depends on how much was padded.",

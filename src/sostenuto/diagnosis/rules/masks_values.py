@@ -135,8 +135,8 @@ def _other(layer: Any, found: Found, masked: int, value: float, seen: Seen) -> E
     if found.moved:
         fix = f"# scale and encode the sequences first, then pad with value={value}: the padding stays what is masked"
         why = (
-            f"The padding was {found.filling.value if found.filling else value:g} when it was made. What was done after "
-            "that (scaling, encoding) has moved it"
+            f"The padding was {found.filling.value if found.filling else value:g} when it was made. What was done "
+            f"after that (scaling, encoding) has moved it"
         )
     else:
         given = f"{found.value:g}" if found.value is not None else "?"
@@ -195,13 +195,14 @@ def _real(layer: Any, found: Found, steps: int, touched: int, rows: np.ndarray, 
     call = found.filling.place.expression if found.filling is not None and found.filling.place is not None else ""
     padded = with_keyword(call or "keras.utils.pad_sequences(...)", "value", f"{low}")
     return Evidence(
-        title=f"{count(steps, 'real step')} of {found.source} {'has' if steps == 1 else 'have'} the value that is masked.",
+        title=f"{count(steps, 'real step')} of {found.source} {'has' if steps == 1 else 'have'} the value that is "
+        f"masked.",
         got=f"{steps:,}{among} real steps are all {value:g}"
         + (f", in the middle of {count(touched, 'row')}" if touched else "")
         + f"; {title(layer)} masks {value:g}, the value of the padding",
         wanted=f"a value for padding that no real step has: {low}",
-        cause=f"Padding and real steps share the value {value:g}, and a mask cannot tell them apart: real data is masked,\n"
-        "and the layers behind pass over these steps as if they had not been measured.",
+        cause=f"Padding and real steps share the value {value:g}, and a mask cannot tell them apart: real data is "
+        f"masked,\nand the layers behind pass over these steps as if they had not been measured.",
         fix=f"{padded}\nkeras.layers.Masking(mask_value={low})",
         unsure="whether these steps are missing readings, which a mask is for",
         boundary=(found.source, title(layer)),
@@ -222,11 +223,11 @@ def nothing_left(event: ModelCalled, seen: Seen) -> Iterator[Evidence]:
         value = mask_value(layer)
         yield Evidence(
             title=f"{title(layer)} masks every step of {known.empty:,} of {known.rows:,} rows.",
-            got=f"{known.empty:,} of {known.rows:,} rows of {known.source} are {value:g} at every step, the value that is "
-            "masked",
+            got=f"{known.empty:,} of {known.rows:,} rows of {known.source} are {value:g} at every step, the value that "
+            f"is masked",
             wanted="at least one real step in every sequence",
-            cause="Where all steps are masked the recurrent layers have nothing to read, and return zeros: the answer is "
-            "the\nsame for all of these rows. "
+            cause="Where all steps are masked the recurrent layers have nothing to read, and return zeros: the answer "
+            "is the\nsame for all of these rows. "
             + (
                 "The data may have been cut to 0 before, or the value is a real one." if every else "They may be empty."
             ),

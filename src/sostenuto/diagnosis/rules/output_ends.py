@@ -10,7 +10,6 @@ from sostenuto.diagnosis.rules.output_views import last_layer, last_recurrent
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.views import before, is_model, is_recurrent
 
-
 Shape = tuple[int | None, ...]
 
 

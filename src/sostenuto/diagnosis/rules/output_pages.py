@@ -210,8 +210,8 @@ model.fit(x, x[:, -1, 0], epochs=4, verbose=0)
 SO424 = rule(
     "SO424",
     "categorical_crossentropy over a single unit is always 0",
-    """categorical_crossentropy makes the units of an output add up to 1, and a single unit is 1 then. The loss is 0 from
-    the first batch on, and nothing is learnt.""",
+    """categorical_crossentropy makes the units of an output add up to 1, and a single unit is 1 then. The loss is 0
+    from the first batch on, and nothing is learnt.""",
     """One unit for two classes: sigmoid and binary_crossentropy. Or a unit and a column for each class.""",
     example=_trained(
         f"{_LSTM}, keras.layers.Dense(1, activation='sigmoid')",

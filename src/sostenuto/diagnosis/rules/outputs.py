@@ -135,7 +135,9 @@ def one_output_for_all_steps(pair: Compared, seen: Seen) -> Evidence | None:
         fix = at_once
     if not last and steps is not None and steps != number:
         fix = f"keras.layers.RepeatVector({number})        # behind {title(layer)}, which reads {steps} steps\n"
-        fix += f"{with_sequences(source, 'True')}        # a second one, behind it: an output for each of {number} steps"
+        fix += (
+            f"{with_sequences(source, 'True')}        # a second one, behind it: an output for each of {number} steps"
+        )
     one_each = layer is not None and not returns_sequences(layer)
     return Evidence(
         title=f"{pair.name} compares {number} targets per sequence with one output.",

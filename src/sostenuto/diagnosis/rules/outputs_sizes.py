@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from sostenuto.diagnosis.catalogue import Evidence
 from sostenuto.diagnosis.rules.output_ends import end_of, recurrent_end
@@ -85,9 +84,10 @@ def _steps(pair: Compared, seen: Seen, steps: int, number: int) -> Evidence | No
     return Evidence(
         title=f"{pair.name} compares outputs at {steps} steps with targets at {number}.",
         got=f"output {axes((None, steps, units), 'BTU')} beside targets {pair.target}: {number} steps",
-        wanted=f"as many steps on both sides: {axes((None, number, features), 'BTU')}; or targets for all {steps} steps",
-        cause=f"With return_sequences=True {title(layer)} returns an output for each of the {steps} steps that it reads. "
-        f"A forecast\nof {number} steps has another length, and has to be made from its last output.",
+        wanted=f"as many steps on both sides: {axes((None, number, features), 'BTU')}; or targets for all {steps} "
+        f"steps",
+        cause=f"With return_sequences=True {title(layer)} returns an output for each of the {steps} steps that it "
+        f"reads. A forecast\nof {number} steps has another length, and has to be made from its last output.",
         fix=f"{alone}        # return_sequences=False: its last output\n"
         f"keras.layers.Dense({size})        # as the last layer: all {number} steps at once{shaped}",
         place=pair.place if pair.call is None else None,
@@ -105,5 +105,3 @@ def with_units(source: str, number: int) -> str:
     # A name stands for the number where there is none.
     found = re.sub(r"(Dense\(\s*(?:units\s*=\s*)?)[^,)\s]+", rf"\g<1>{number}", source, count=1)
     return found if found != source else f"{source}        # with units={number}"
-
-

@@ -69,12 +69,10 @@ def beginning_cut(event: Padded, seen: Seen) -> Evidence | None:
     return Evidence(
         title=f"pad_sequences cuts the beginning of {count(len(cut), 'sequence')} off.",
         got=f"{len(cut):,} of {len(lengths):,} sequences are longer than maxlen={longest}, the longest {max(cut)}: "
-        "their "
-        f"first steps are cut off, {lost:,} steps in all",
+        f"their first steps are cut off, {lost:,} steps in all",
         wanted="truncating='post' to keep the beginning, or a larger maxlen to keep everything",
         cause="pad_sequences cuts at the beginning unless told otherwise (truncating='pre'), while padding='post' "
-        "fills the "
-        "end: what\nis left of a long sequence is its end, aligned with the beginning of the short ones.",
+        "fills the end: what\nis left of a long sequence is its end, aligned with the beginning of the short ones.",
         fix=with_keyword(source or "keras.utils.pad_sequences(...)", "truncating", "'post'")
         + f"        # or maxlen={max(cut)}",
         unsure="whether the end of long sequences is what matters",

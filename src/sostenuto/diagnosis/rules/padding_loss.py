@@ -26,9 +26,9 @@ model.compile("adam", "mse")
 SO226 = rule(
     "SO226",
     "The loss counts padded steps",
-    """Keras leaves masked steps out of the loss where the mask comes through to the outputs. It ends where a layer gives
-    up the steps: behind the last output of an encoder and RepeatVector every step counts, padded ones too, and the model
-    learns to give padding back.""",
+    """Keras leaves masked steps out of the loss where the mask comes through to the outputs. It ends where a layer
+    gives up the steps: behind the last output of an encoder and RepeatVector every step counts, padded ones too, and
+    the model learns to give padding back.""",
     "sample_weight with 0 for padded steps, in the shape (batch, time).",
     example=_AUTOENCODER + "model.fit(x, x, verbose=0)",
     repaired=_AUTOENCODER + 'model.fit(x, x, sample_weight=(x != 0).any(axis=-1).astype("float32"), verbose=0)',
@@ -59,11 +59,12 @@ def padding_counted(event: ModelCalled, seen: Seen) -> Evidence | None:
         weight = real.replace("x", found.source, 1)
         return Evidence(
             title=f"The loss counts {steps:,} padded steps.",
-            got=f"{found.words}; the targets {written(event, 'y')} are padded at the same steps, and the outputs have no "
-            "mask",
+            got=f"{found.words}; the targets {written(event, 'y')} are padded at the same steps, and the outputs have "
+            f"no mask",
             wanted="padded steps left out of the loss: sample_weight 0 for them",
-            cause=f"The mask ends at {title(end)}: its steps are not those of the input. Padded steps count in the loss\n"
-            "like real ones, and the model learns to give padding back, which is easy: the loss looks better than it is.",
+            cause=f"The mask ends at {title(end)}: its steps are not those of the input. Padded steps count in the "
+            f"loss\nlike real ones, and the model learns to give padding back, which is easy: the loss looks better "
+            f"than it is.",
             fix=call_with(event, sample_weight=weight),
             unsure="whether the model is meant to learn where sequences end",
             boundary=(title(end), "the loss"),

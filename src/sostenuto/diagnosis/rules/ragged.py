@@ -172,8 +172,7 @@ def _steps_differ(place: Place, call: ast.Call, source: str, lengths: Lengths) -
         + (f"; the first that differs is in {source}[{odd}]" if odd is not None else ""),
         wanted=f"the same number of features in every step, {sizes[0]} as in {source}[0]",
         cause="An array is a rectangle (it would be inhomogeneous). Here it is not the lengths alone that differ: a "
-        "step\n"
-        "has more or fewer features than the others. Padding does not help, because a feature is missing.",
+        "step\nhas more or fewer features than the others. Padding does not help, because a feature is missing.",
         fix=f"[step for step in {source}[{odd or 0}] if len(step) != {sizes[0]}]      # the steps to put right",
         boundary=(source[:40], name),
     )

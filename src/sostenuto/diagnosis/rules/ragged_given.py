@@ -80,8 +80,7 @@ def _unpadded(given: Given, failure: Failure) -> Evidence | None:
             f"{count(lengths.longest, 'step')}",
             wanted=f"one array of numbers of shape {lengths.shape}, dtype='float32'",
             cause="A column of lists is an array of objects, and Keras reads numbers (Invalid dtype: object). The "
-            "lengths\n"
-            "are equal, so one array can be made of them.",
+            "lengths\nare equal, so one array can be made of them.",
             fix=given.call(x=made),
             place=given.place,
         )

@@ -213,8 +213,7 @@ def broadcast_last_batch(event: ModelCalled, seen: Seen) -> Evidence | None:
         got=evidence.got + more,
         wanted=evidence.wanted,
         cause=f"{title(layer)} keeps state for {rows} rows. One row and {rows} states are broadcast to {rows} rows, "
-        "so the last row of\n"
-        f"the data is read {rows} times, each time behind another sequence"
+        f"so the last row of\nthe data is read {rows} times, each time behind another sequence"
         + ("." if event.verb == "predict" else ", and loss and metrics count what does not exist."),
         fix=evidence.fix,
         boundary=evidence.boundary,
@@ -292,8 +291,7 @@ def other_batch_size(failure: Failure, seen: Seen) -> Evidence | None:
         + (", the default batch_size=32" if default else ""),
         wanted=f"{rows} rows in every batch: the state has {rows} rows, {declared(model, rows)}",
         cause=f"{how}With stateful=True a layer keeps one row of state for each row of the batch, so the batch size "
-        "is fixed\n"
-        f"from the moment it is built, for fit, evaluate and predict alike: {rows} here, not {got}.{also}",
+        f"is fixed\nfrom the moment it is built, for fit, evaluate and predict alike: {rows} here, not {got}.{also}",
         fix=other_batch(failure, call, plan, rows, got),
         boundary=(_name_of(call) if call is not None else "x", title(layer)),
     )
@@ -370,9 +368,8 @@ def in_place(failure: Failure, seen: Seen) -> Evidence | None:
         got=f"{title(layer)} with stateful=True, trained on the torch backend",
         wanted="a layer that does not write over the state that the gradients still need",
         cause="After each batch a stateful layer writes its new state over the old one. Keras does that before "
-        "torch computes the\n"
-        "gradients, which need the old state: hence 'modified by an inplace operation'. A defect of Keras 3 on "
-        "this backend, not of\n"
+        "torch computes the\ngradients, which need the old state: hence 'modified by an inplace operation'. A defect "
+        "of Keras 3 on this backend, not of\n"
         "your shapes; predict works.",
         fix="KERAS_BACKEND=tensorflow, which carries state in fit\n"
         f"# or {names[0] if names else 'model'} = so.convert({names[0] if names else 'model'})        # layers that "
@@ -402,8 +399,7 @@ def stacked_reset(failure: Failure, seen: Seen) -> Evidence | None:
         got=f"{count(len(cells), 'cell')} in one RNN, whose states are lists in a list",
         wanted="one list of state variables, which reset_state() goes through",
         cause="Keras keeps the states of stacked cells in nested lists, and its reset_state() calls assign on each "
-        "list: a defect of\n"
-        "Keras 3, not of your program.",
+        "list: a defect of\nKeras 3, not of your program.",
         fix=f"for state in keras.tree.flatten({name}.states):\n    state.assign(keras.ops.zeros(state.shape))",
         boundary=(title(layer),),
     )

@@ -109,8 +109,7 @@ def nothing_carried(event: ModelCalled, seen: Seen) -> Evidence | None:
         f"{', all zeros' * bool(run.zero[1])};\n{why}",
         wanted="a state that goes on from batch to batch, as stateful=True says",
         cause=f"On the JAX backend {event.verb} runs a compiled step that does not hand the state of a stateful "
-        "layer back, so\n"
-        "it is lost after every batch, and stateful=True does nothing under fit, evaluate and predict.",
+        "layer back, so\nit is lost after every batch, and stateful=True does nothing under fit, evaluate and predict.",
         fix=f"{fix}\n# or KERAS_BACKEND=tensorflow",
         boundary=(title(log.layer),),
     )
@@ -171,8 +170,7 @@ def again_in_epochs(event: ModelCalled, seen: Seen) -> Evidence | None:
         "each epoch begins with the state that the end of the same rows left",
         wanted=f"a state of zero at the beginning of every epoch: {layer}.reset_state()",
         cause="With stateful=True nothing resets the state between epochs. All rows are read in one batch, so all "
-        "that is\n"
-        "carried goes from the end of a sequence into its own beginning.",
+        "that is\ncarried goes from the end of a sequence into its own beginning.",
         fix=f"for epoch in range({run.epochs}):\n    {with_keyword(source, 'epochs', '1')}\n    {layer}.reset_state()\n"
         "# or leave stateful=True out: nothing has to be carried",
         boundary=(title(log.layer),),
@@ -203,9 +201,8 @@ def not_the_continuation(event: ModelCalled | LayerCall, seen: Seen) -> Evidence
         got=f"{why};\nno reset of {title(log.layer)} in between",
         wanted=f"a state of zero where a sequence begins: {layer}.reset_state() before it",
         cause="With stateful=True nothing resets the state by itself, neither between calls nor between epochs. "
-        "What is read\n"
-        "here does not continue what was read before, so it begins with the state of another sequence, and its result\n"
-        "depends on that.",
+        "What is read\nhere does not continue what was read before, so it begins with the state of another sequence, "
+        "and its result\ndepends on that.",
         fix=f"{layer}.reset_state()\n{line}",
         unsure=unsure,
         boundary=(title(log.layer),),

@@ -167,8 +167,8 @@ def rows_do_not_go_on(event: ModelCalled, seen: Seen) -> Evidence | None:
 def _cause(batch: int) -> str:
     return (
         f"With stateful=True the state of row i goes on in row i of the next batch, which is row i + {batch} of the "
-        "data.\n"
-        "These rows do not continue each other, so every batch but the first begins with the state of other sequences."
+        "data.\nThese rows do not continue each other, so every batch but the first begins with the state of other "
+        "sequences."
     )
 
 

@@ -140,8 +140,7 @@ def reset_in_every_batch(event: ModelCalled, seen: Seen) -> Evidence | None:
         got=f"{run.resets} resets of {title(log.layer)} in {batches} batches of {run.name}",
         wanted="a reset where a new sequence begins, and state that goes on from batch to batch otherwise",
         cause="The state is set to zero in every batch, so no batch ever begins with what the one before left: "
-        "stateful=True\n"
-        "has no effect, and the batch size is fixed for nothing.",
+        "stateful=True\nhas no effect, and the batch size is fixed for nothing.",
         fix="def on_epoch_begin(self, epoch, logs=None):        # instead of every batch\n"
         f"    {layer_name(log, event.place)}.reset_state()\n"
         f"# or {without_keyword(source_of(log.layer, seen), 'stateful')}",
@@ -172,8 +171,7 @@ def reset_before_every_call(event: End, seen: Seen) -> Iterator[Evidence]:
             cause="The state is zero at the beginning of every batch, so nothing is ever carried from batch to batch:\n"
             "stateful=True has no effect in this run.",
             fix=f"move {log.reset_place.expression if log.reset_place else 'reset_state()'} out of the loop, in "
-            "front of it\n"
-            f"# or leave stateful=True out: {without_keyword(source_of(log.layer, seen), 'stateful')}",
+            f"front of it\n# or leave stateful=True out: {without_keyword(source_of(log.layer, seen), 'stateful')}",
             unsure=unsure,
             boundary=(title(log.layer),),
         )
@@ -217,8 +215,7 @@ def one_of_several(event: End, seen: Seen) -> Iterator[Evidence]:
             got=f"{count(reset[0].all_resets, 'reset')} of {title(reset[0].layer)}, none of {names}",
             wanted="a reset of every stateful layer where a new sequence begins",
             cause=f"Every stateful layer keeps a state of its own. {title(reset[0].layer)} begins anew, and {names} "
-            "goes on with the\n"
-            "state of the sequence before.",
+            "goes on with the\nstate of the sequence before.",
             fix="for layer in model.layers:\n    if getattr(layer, 'stateful', False):\n        layer.reset_state()",
             boundary=(title(reset[0].layer), title(others[0].layer)),
         )
@@ -252,8 +249,7 @@ def kept_nothing(event: End, seen: Seen) -> Iterator[Evidence]:
         got=f"{count(times, 'reset')} of {title(layer)}, which is not stateful",
         wanted="stateful=True where state is to be carried from call to call, or no reset",
         cause="A layer without stateful=True begins every batch at zero and forgets its state behind it, so "
-        "reset_state() does\n"
-        "nothing, and nothing goes from one call to the next.",
+        "reset_state() does\nnothing, and nothing goes from one call to the next.",
         fix=f"{with_keyword(made, 'stateful', 'True')}        # with a fixed batch size: keras.Input(batch_shape=...)",
         boundary=(title(layer),),
     )
@@ -288,8 +284,7 @@ def disturbed_within_fit(event: ModelCalled, seen: Seen) -> Evidence | None:
         got=f"{_what(nested)}, and the next batch of training goes on with\nthe state that this left, {times}",
         wanted="training that goes on with its own state, or from zero: a reset after validation",
         cause=f"{title(log.layer)} has one state for training and validation, and every call moves it. After {name} "
-        "the\n"
-        "state belongs to other data, and nothing resets it before training goes on.",
+        "the\nstate belongs to other data, and nothing resets it before training goes on.",
         fix=_resetting(layer_name(log, event.place), event.place),
         boundary=(title(log.layer),),
     )
@@ -339,8 +334,7 @@ def disturbed_between_batches(event: ModelCalled, seen: Seen) -> Evidence | None
         f"{run.name} goes on with the state that {other.name} left",
         wanted="training that goes on with its own state, or from zero",
         cause=f"{title(log.layer)} has one state for training, evaluation and prediction, and every call moves it. "
-        "After\n"
-        f"{other.name} it belongs to other data.",
+        f"After\n{other.name} it belongs to other data.",
         fix=f"kept = [state.numpy() for state in {layer}.states]        # before {other.name}\n"
         f"for state, value in zip({layer}.states, kept):        # behind it\n    state.assign(value)\n"
         f"# or, where training begins anew: {layer}.reset_state() in front of {line}",

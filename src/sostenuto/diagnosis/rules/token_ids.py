@@ -253,19 +253,16 @@ def _cause(one: Lookup, largest: int, far: bool) -> str:
     if far:
         return (
             f"An Embedding has one row for each id, counted from 0. Numbers as large as {largest} are no positions "
-            "in a\n"
-            "vocabulary: they are hashes, or numbers of customers or articles, and have to be numbered anew."
+            "in a\nvocabulary: they are hashes, or numbers of customers or articles, and have to be numbered anew."
         )
     if largest == one.size:
         return (
             f"{name} is the number of rows, which are counted from 0: it has to be the largest id + 1. Where a "
-            "vocabulary\n"
-            "counts its words from 1, because 0 pads, that is the size of the vocabulary + 1."
+            "vocabulary\ncounts its words from 1, because 0 pads, that is the size of the vocabulary + 1."
         )
     return (
         f"{name} is the number of rows, which are counted from 0: it has to be the largest id + 1. The vocabulary "
-        "that\n"
-        f"made these ids is larger than {one.size}."
+        f"that\nmade these ids is larger than {one.size}."
     )
 
 

@@ -147,8 +147,7 @@ def _fractions(one: Lookup, event: ModelCalled | None = None) -> Evidence | None
         f"{count(len(left), 'id')} {'is' if len(left) == 1 else 'are'} left",
         wanted=f"whole numbers from 0 to {one.size - 1}, as the vocabulary numbers them",
         cause="An Embedding looks up rows by number, and casts what it gets to integers (int32): fractions are cut "
-        "off\n"
-        f"without a word{became}. Ids must not be scaled or normalised; only measured values are.",
+        f"off\nwithout a word{became}. Ids must not be scaled or normalised; only measured values are.",
         fix=unscaled
         or (
             "give the ids as they are, whole numbers: scale and normalise measured values only\n"
@@ -218,8 +217,7 @@ def floats_refused(failure: Failure, seen: Seen) -> Evidence | None:
             "These ids are whole numbers kept as another kind."
             if whole
             else "These numbers have fractions: ids must not\nbe scaled or normalised, or they are measured values, "
-            "which need "
-            "no Embedding."
+            "which need no Embedding."
         ),
         fix=fixed if whole else "give the ids as they are, before anything is scaled, as torch.long",
         place=place,
@@ -247,15 +245,13 @@ def vectors(failure: Failure, seen: Seen) -> Evidence | None:
         fix = f"{source}.argmax(axis=-1)      # ids 0 to {(width or 1) - 1}, and keras.Input(shape=({shape[1]},))"
         cause = (
             f"Each step is a one-hot vector of {width} numbers. An Embedding makes a vector of an id, and would "
-            "look up\n"
-            "each of these zeros and ones: the result has four axes, which no recurrent layer reads."
+            "look up\neach of these zeros and ones: the result has four axes, which no recurrent layer reads."
         )
     elif single:
         fix = f"{source}[..., 0]      # and keras.Input(shape=({shape[1]},))"
         cause = (
             "There is an axis of one feature behind time. An Embedding makes a vector of each number, so the result "
-            "has\n"
-            "four axes, and a recurrent layer reads three."
+            "has\nfour axes, and a recurrent layer reads three."
         )
     else:
         fix = f"leave {made} out: the recurrent layer reads (batch, time, features) directly"
@@ -265,8 +261,7 @@ def vectors(failure: Failure, seen: Seen) -> Evidence | None:
             )
         cause = (
             f"Each step has {width} features. An Embedding makes a vector of a single id, and would look up each of "
-            "the\n"
-            f"{width} numbers: the result has four axes, which no recurrent layer reads."
+            f"the\n{width} numbers: the result has four axes, which no recurrent layer reads."
         )
     return Evidence(
         title=f"{title(layer)} reads one id per step, and was given {'one-hot ' if hot else ''}vectors.",
@@ -334,16 +329,15 @@ def words(failure: Failure, seen: Seen) -> Evidence | None:
     if texts:
         fix = (
             "vectorizer = keras.layers.TextVectorization()\n"
-            f"vectorizer.adapt({source})\n"
-            f"x = {numpy_name(place)}.array(vectorizer({source}))      # ids, padded with 0 already"
+            f"vectorizer.adapt({source})\nx = {numpy_name(place)}.array(vectorizer({source}))      # ids, padded with "
+            f"0 already"
         )
     elif vocabulary:
         fix = f"{pad}([[{vocabulary}[word] for word in one] for one in {source}], padding='post')"
     else:
         fix = (
             f"ids = {{word: number for number, word in enumerate(sorted({{word for one in {source} for word in one}}), "
-            "start=1)}\n"
-            f"x = {pad}([[ids[word] for word in one] for one in {source}], padding='post')\n"
+            f"start=1)}}\nx = {pad}([[ids[word] for word in one] for one in {source}], padding='post')\n"
             "# and Embedding(len(ids) + 1, ..., mask_zero=True)"
         )
     return Evidence(
@@ -352,8 +346,7 @@ def words(failure: Failure, seen: Seen) -> Evidence | None:
         + (f"a list of {len(value)} {'texts' if texts else 'lists of words (strings)'}" if value else "strings"),
         wanted="lists of whole numbers: one token id for each word",
         cause="pad_sequences makes an array of whole numbers (dtype='int32'), and a word is none. A vocabulary "
-        "gives each\n"
-        "word its id, from 1 on, because 0 is the padding.",
+        "gives each\nword its id, from 1 on, because 0 is the padding.",
         fix=fix,
         place=place,
     )

@@ -89,8 +89,7 @@ def _zeros(one: Lookup, seen: Seen) -> Evidence | None:
         got=f"{source}: {found}; mask_zero=True",
         wanted="0 for padding alone, at an end of the rows; tokens from 1 on",
         cause="mask_zero=True takes every 0 for padding, wherever it stands. Here 0 is a token and padding at once, "
-        "so\n"
-        "this token is masked: the layers behind the Embedding skip it in every sequence.",
+        "so\nthis token is masked: the layers behind the Embedding skip it in every sequence.",
         fix=f"add 1 to all ids before padding, so that they begin at 1:\n{embedding}      # one row more"
         if known is not None
         else f"{source} + 1      # before padding, so that 0 is free\n{embedding}      # one row more",

@@ -137,9 +137,8 @@ def time_read_as_batch(event: TorchCall, seen: Seen) -> Evidence | None:
         got=f"{run.name} reads {axes(run.shape, 'BTF')}, and the data is {truth}: {why}",
         wanted=f"{axes((run.shape[1], run.shape[0], run.shape[2]), 'BTF')}, as batch_first=True says",
         cause=f"{run.source} has batch_first=True, so its first axis is the batch. This data is time-major: each of "
-        f"its\n"
-        f"{run.shape[0]} steps is read as a sequence, and the {run.shape[1]} sequences of the batch as if one followed"
-        f" the other in time.",
+        f"its\n{run.shape[0]} steps is read as a sequence, and the {run.shape[1]} sequences of the batch as if one "
+        f"followed the other in time.",
         fix=fix,
     )
 

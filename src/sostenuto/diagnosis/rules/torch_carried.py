@@ -88,8 +88,7 @@ def named_in_another_order(event: TorchCall, seen: Seen) -> Evidence | None:
         f"h",
         wanted="(h_n, c_n): first the hidden state, then the cell state",
         cause=f"nn.{type(event.module).__name__} returns its states in the order (h, c), of one shape. What bears the "
-        f"name"
-        f" {names[1]} here\nis the cell state, which is not what the module says at its last step.",
+        f"name {names[1]} here\nis the cell state, which is not what the module says at its last step.",
         fix=f"{left} = {place.source(statement.value)}",
     )
 
@@ -142,8 +141,7 @@ def shuffled(event: TorchCall, seen: Seen) -> Evidence | None:
         cause="A state belongs to its sequence. shuffle=True draws the rows of every batch at random, so each sequence"
         "\nbegins with the state of some other one, carried from batch to batch.",
         fix=f"{with_keyword(loader.source or 'DataLoader(...)', 'shuffle', 'False')}        # where batches follow in "
-        f"time"
-        f"\n{run.name}({x})        # where rows are sequences of their own: begins with zeros",
+        f"time\n{run.name}({x})        # where rows are sequences of their own: begins with zeros",
     )
 
 
@@ -291,8 +289,7 @@ def _graph(stale: dict[str, object], got: str, unsure: bool) -> Evidence:
         got=f"{name} is carried from call to call with its graph{line}:\n{got}",
         wanted="the numbers of the hidden state alone: detach() before it is used again",
         cause="A state that a module returns hangs on the autograd graph of all calls that made it. Passed on as it "
-        "is,\n"
-        "it brings that graph into the next call, and backward() goes through it a second time.",
+        "is,\nit brings that graph into the next call, and backward() goes through it a second time.",
         fix=f"{fix}        # before the next call",
         unsure="whether gradients through all earlier chunks are wanted; they make every step slower than the last"
         if unsure

@@ -46,8 +46,7 @@ def classes_last(failure: Failure, seen: Seen) -> Evidence | None:
             got=f"{output} (batch {batch}, time {steps}, classes {classes}), {target} {wanted}",
             wanted=f"(batch {batch}, classes {classes}): one output per sequence, for instance the last one",
             cause=f"The linear layer reads the output of all {steps} steps. There is one target for each of {batch} "
-            f"sequences,"
-            " so\nthe last output alone has to go on.",
+            f"sequences, so\nthe last output alone has to go on.",
             fix=f"{output}[:, -1]        # {(batch, classes)}"
             + ("\n" + f"{target}.squeeze(1)" if len(wanted) == 2 else ""),
         )
@@ -170,8 +169,7 @@ def _of_classes(failure: Failure, loss: Loss, output: str, target: str) -> Evide
             got=f"{output} {said}, {target} {wanted} {kind}",
             wanted=f"{output} (batch {said[0]}, classes): one logit for each class",
             cause="A single output per row is a binary decision or an amount. cross_entropy chooses among classes, and "
-            "needs a"
-            "\nlogit for each of them.",
+            "needs a\nlogit for each of them.",
             fix=f"F.binary_cross_entropy_with_logits({output}, {target}.float())        # for two classes",
             unsure="whether the target is one of two classes",
         )
@@ -181,8 +179,7 @@ def _of_classes(failure: Failure, loss: Loss, output: str, target: str) -> Evide
             got=f"{target} {wanted} {kind}: one number for each class",
             wanted=f"the number of the class, {wanted[:1]} int64; or probabilities, {wanted} float",
             cause="Rows of the shape of the input are read as probabilities of classes, and these are floats. One-hot "
-            "rows of\n"
-            "whole numbers are neither numbers of classes nor floats.",
+            "rows of\nwhole numbers are neither numbers of classes nor floats.",
             fix=f"{target}.argmax(dim=1)        # {wanted[:1]}, the number of the class\n{target}.float()        # or",
         )
     if not _whole(loss.target) and wanted != said:
@@ -191,8 +188,7 @@ def _of_classes(failure: Failure, loss: Loss, output: str, target: str) -> Evide
             got=f"{target} {wanted} {kind}",
             wanted=f"{wanted} int64 (Long): the number of the class, from 0 to {max(classes - 1, 0)}",
             cause=f"cross_entropy reads the target as the number of a class, and {kind} is not int64. Tensors made "
-            f"from floats,\n"
-            "or from NumPy arrays of another dtype, have to be converted.",
+            f"from floats,\nor from NumPy arrays of another dtype, have to be converted.",
             fix=f"{target}.long()",
         )
     return None
@@ -271,8 +267,7 @@ def rows_in_another_order(event: TorchFunction, seen: Seen) -> Evidence | None:
         got=f"{output} from (time {steps}, batch {rows}, ...), {target} from (batch {rows}, time {steps})",
         wanted="one order of axes for both before they are put in a row",
         cause="The row of outputs goes through all sequences of the first step first, the row of targets through all "
-        "steps of"
-        " the\nfirst sequence first. Each output is compared with a target of another sequence and step.",
+        "steps of the\nfirst sequence first. Each output is compared with a target of another sequence and step.",
         fix=f"{name}.transpose(0, 1).reshape(-1)        # (time {steps}, batch {rows}), as the output",
     )
 

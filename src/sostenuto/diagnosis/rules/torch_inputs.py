@@ -130,8 +130,7 @@ def number_of_axes(failure: Failure, seen: Seen) -> Evidence | None:
             got=f"{x} {shape}: three axes, a whole sequence",
             wanted="(batch, features): one step of every sequence",
             cause=f"nn.{kind} computes one step. nn.{kind.removesuffix('Cell')} reads whole sequences; with the cell, "
-            f"the"
-            f" loop over\nthe steps is yours.",
+            f"the loop over\nthe steps is yours.",
             fix=f"for step in {x}.unbind(1):        # {x} is (batch, time, features)\n    state = {name}(step, state)",
         )
     ones = [axis for axis, length in enumerate(shape) if length == 1]
@@ -168,8 +167,7 @@ def number_of_axes(failure: Failure, seen: Seen) -> Evidence | None:
             got=f"{x} {shape}, and a state {states[0]}",
             wanted=f"3 axes, {order}, beside a state (layers x directions, batch, units)",
             cause=f"With two axes nn.{kind} reads {x} as one sequence without a batch, (time, features), and wants a "
-            f"state\n"
-            f"without a batch too. An axis of {x} is missing.",
+            f"state\nwithout a batch too. An axis of {x} is missing.",
             fix=f"{name}({x}.unsqueeze({-1 if series else 0 if first else 1}), ...)",
             unsure="" if series else f"which axis is missing: time, batch or features of {x}",
         )
@@ -196,8 +194,7 @@ def dtypes(failure: Failure, seen: Seen) -> Evidence | None:
             got=f"{x}: {type(given).__name__} {shape_of(given)} {_dtype(given)}".strip(),
             wanted=f"a tensor of torch, {weight}",
             cause="Modules of torch read tensors of torch. An array of NumPy has to become one first; it holds "
-            "float64\n"
-            "most of the time, and the weights are float32.",
+            "float64\nmost of the time, and the weights are float32.",
             fix=f"{name}(torch.as_tensor({values}, dtype=torch.{weight}))",
         )
     dtype, rank = _dtype(given), len(shape_of(given))
@@ -312,8 +309,7 @@ def table_as_a_sequence(event: TorchCall, seen: Seen) -> Evidence | None:
         "its rows come from a DataLoader that shuffles",
         wanted="three axes, (batch, time, features)",
         cause=f"With two axes nn.{kind} reads a single sequence, and the recurrence runs from row to row: here from "
-        f"one\n"
-        f"sample to the next, in random order. Each result depends on the samples before it in the batch.",
+        f"one\nsample to the next, in random order. Each result depends on the samples before it in the batch.",
         fix=f"{name}({x}.unsqueeze(-1))        # a row is a series of {shape[1]} steps: {series}\n"
         f"{name}({x}.unsqueeze(1))        # a row is one step of {shape[1]} features: {first}",
     )

@@ -41,8 +41,7 @@ def dropout_between_no_layers(event: LayerMade, seen: Seen) -> Evidence | None:
         got=f"dropout={dropout}, num_layers=1",
         wanted="num_layers=2 or more, or nn.Dropout behind the module",
         cause="dropout= of a recurrent module of torch stands between its layers: on the output of every layer but the "
-        "last.\n"
-        "With one layer there is no such place, and nothing is ever dropped.",
+        "last.\nWith one layer there is no such place, and nothing is ever dropped.",
         fix=f"{without_keyword(source, 'dropout')}\nnn.Dropout({dropout})        # on its output\n"
         f"{with_keyword(source, 'num_layers', '2')}        # or two layers",
     )
@@ -72,8 +71,7 @@ def dropped_at_evaluation(event: TorchCall, seen: Seen) -> Evidence | None:
         got=f"{name}: dropout={rate} in training mode, in calls without gradients, after training had begun",
         wanted="model.eval() before evaluation, model.train() after it",
         cause="torch.no_grad() switches gradients off, not dropout. Modules stay in training mode until eval() is "
-        "called, so"
-        f"\n{rate:.0%} of the units are dropped at random, and the results differ from call to call.",
+        f"called, so\n{rate:.0%} of the units are dropped at random, and the results differ from call to call.",
         fix="model.eval()\nwith torch.no_grad():\n    ...\nmodel.train()",
         unsure="whether dropout is meant here, as for Monte Carlo dropout",
     )
@@ -130,8 +128,7 @@ def gradients_add_up(event: TorchFunction, seen: Seen) -> Evidence | None:
         got=f"gradients that step() has used are still there at the next backward(), {known['kept']} times in a row",
         wanted="optimizer.zero_grad() once in every step",
         cause="backward() adds to the gradients that are there. Nobody sets them to zero, so they add up over all "
-        "steps:\n"
-        "each step goes in the direction of everything seen so far.",
+        "steps:\neach step goes in the direction of everything seen so far.",
         fix="\n".join(("optimizer.zero_grad()", known.get("backward") or "loss.backward()", "optimizer.step()")),
     )
 
@@ -206,9 +203,8 @@ def steps_without_gradients(event: TorchFunction, seen: Seen) -> Evidence | None
         got=f"none of {count(len(parameters), 'parameter')} of the optimizer has a gradient at step(); {name}",
         wanted="an optimizer over the parameters of the model that the loss comes from",
         cause="The optimizer was made for the parameters of another model, or of an earlier one that was made anew "
-        "since; or\n"
-        "the graph is cut between them and the loss, by detach(), .data, .item() or torch.no_grad(). step() changes "
-        "nothing.",
+        "since; or\nthe graph is cut between them and the loss, by detach(), .data, .item() or torch.no_grad(). step() "
+        "changes nothing.",
         fix="optimizer = torch.optim.Adam(model.parameters())        # after the model is made that is trained",
     )
 
@@ -240,8 +236,7 @@ def _left_out(event: TorchFunction, notes: dict[str, Any], seen: Seen) -> Eviden
         got=f"{', '.join(left[:3])}: gradients, and no optimizer that has the parameters",
         wanted="an optimizer over the parameters of all parts that are to be trained",
         cause="backward() computes gradients for every part of the model, and step() changes the parameters that the "
-        "optimizer"
-        "\nwas made with. The others stay at the random numbers they began with.",
+        "optimizer\nwas made with. The others stay at the random numbers they began with.",
         fix="optimizer = torch.optim.Adam([*rnn.parameters(), *head.parameters()])        # all parts",
         unsure="whether these parts are to stay as they are; requires_grad_(False) would say so",
     )

@@ -92,8 +92,7 @@ def state_axis(output: str, said: tuple[int, ...], target: str, wanted: tuple[in
         got=f"{output} {said}: (layers x directions {said[0]}, batch {said[1]}, outputs {said[2]}); {target} {wanted}",
         wanted=f"(batch {said[1]}, outputs {said[2]}): what comes from one state, h_n[-1]",
         cause=f"h_n of {source} is (layers x directions, batch, units). Its first axis is there also where it is 1, "
-        f"and\n"
-        "squeeze(0) takes it away only then.",
+        f"and\nsqueeze(0) takes it away only then.",
         fix="h_n[-1]        # the last layer"
         + (
             "\ntorch.cat((h_n[-2], h_n[-1]), dim=1)        # both directions"
@@ -209,8 +208,7 @@ def probabilities(event: TorchFunction, seen: Seen) -> Evidence | None:
             got=f"{output}: what a sigmoid returned, between 0 and 1",
             wanted="logits: what the linear layer returned, without a sigmoid",
             cause="binary_cross_entropy_with_logits (nn.BCEWithLogitsLoss) applies the sigmoid itself. With another "
-            "one before"
-            "\nit, it is applied twice: no output gets below 0.5, and the loss stays high.",
+            "one before\nit, it is applied twice: no output gets below 0.5, and the loss stays high.",
             fix=f"F.binary_cross_entropy({output}, {target})        # nn.BCELoss() for probabilities\n"
             "# or leave the sigmoid out of the model, and apply it to predictions only",
         )
@@ -234,8 +232,7 @@ def probabilities(event: TorchFunction, seen: Seen) -> Evidence | None:
             f"softmax",
             wanted="log-probabilities: log_softmax",
             cause="nll_loss picks the number of the right class and changes its sign. Of a probability that gives a "
-            "loss"
-            " below 0,\nand not the negative log-likelihood.",
+            "loss below 0,\nand not the negative log-likelihood.",
             fix=f"F.nll_loss(F.log_softmax(logits, dim={axis}), {target})\n"
             f"F.cross_entropy(logits, {target})        # the same in one",
         )
@@ -248,10 +245,8 @@ def probabilities(event: TorchFunction, seen: Seen) -> Evidence | None:
         + (f", which sum to 1 along axis {axis}: softmax was applied" if softmax else ": sigmoid was applied"),
         wanted="logits: what the linear layer returned, any numbers",
         cause=f"cross_entropy (nn.CrossEntropyLoss) applies log_softmax itself. With a {what} before it that is a "
-        f"double"
-        f" softmax:\nthe numbers lie between 0 and 1, differ by 1 at most, and the gradients are small; the loss "
-        f"cannot get"
-        f" near 0.",
+        f"double softmax:\nthe numbers lie between 0 and 1, differ by 1 at most, and the gradients are small; the loss "
+        f"cannot get near 0.",
         fix=f"F.cross_entropy(logits, {target})        # logits: without {what}\n"
         "torch.softmax(logits, dim=1)        # for predictions only",
     )
@@ -271,8 +266,7 @@ def no_probabilities(failure: Failure, seen: Seen) -> Evidence | None:
             got=f"{output}: {int(np.isnan(array).sum())} of {array.size} numbers are NaN",
             wanted="probabilities between 0 and 1",
             cause="A NaN is no number between 0 and 1. It comes from a NaN in the data, or from a training that went "
-            "out of\n"
-            "bounds: a learning rate too high, gradients that are not clipped.",
+            "out of\nbounds: a learning rate too high, gradients that are not clipped.",
             fix="torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)        # before optimizer.step()",
             unsure="where the first NaN came from: torch.isnan(x).any() says whether the data has one",
         )
@@ -291,8 +285,7 @@ def no_probabilities(failure: Failure, seen: Seen) -> Evidence | None:
         got=f"{output}: numbers{ends}",
         wanted="probabilities between 0 and 1, or a loss that takes logits",
         cause="What a linear layer returns are logits, any numbers. binary_cross_entropy (nn.BCELoss) takes what a "
-        "sigmoid\n"
-        "makes of them.",
+        "sigmoid\nmakes of them.",
         fix=f"F.binary_cross_entropy_with_logits({output}, {target})        # nn.BCEWithLogitsLoss()",
     )
 
@@ -344,8 +337,7 @@ def padding_counts(event: TorchFunction, seen: Seen) -> Evidence | None:
             + (f", with the target {value}" if value is not None else ""),
             wanted="a loss over the real steps alone: ignore_index, or targets padded with -100",
             cause="Padding is read as data: the model learns to predict it, which is easy, and the mean of the loss "
-            "looks"
-            " better\nthan it is. ignore_index is -100 unless told otherwise.",
+            "looks better\nthan it is. ignore_index is -100 unless told otherwise.",
             fix=fix,
         )
     if (
@@ -363,8 +355,7 @@ def padding_counts(event: TorchFunction, seen: Seen) -> Evidence | None:
         got=f"{padded:,} of {steps * rows:,} steps in the loss are padding ({filled.words})",
         wanted="a loss over the real steps alone: a mask",
         cause=f"{event.name} compares all {steps} steps of every row. The padded ones count like real ones, more of "
-        f"them for"
-        "\nshort sequences.",
+        f"them for\nshort sequences.",
         fix=f"loss = F.{event.name}({output}, {name}, reduction='none')\n"
         "mask = torch.arange(steps)[None] < lengths[:, None]        # (batch, time), True at real steps\n"
         "loss = loss[mask].mean()",

@@ -127,12 +127,10 @@ def half_that_read_one_step(event: TorchCall | TorchFunction, seen: Seen) -> Evi
         state = "h_n[-2], h_n[-1]"
         return Evidence(
             got=f"{part.source} of {axes(part.shape, part.letters)}: units {half} to {units - 1}, the backward half, "
-            f"have\n"
-            f"read 1 step of {steps} there; units 0 to {half - 1}, the forward half, all {steps}",
+            f"have\nread 1 step of {steps} there; units 0 to {half - 1}, the forward half, all {steps}",
             wanted=f"both directions after all {steps} steps: the final states {state}, or the backward half at step 0",
             cause=f"{run.source} reads forwards and backwards (bidirectional=True). The backward direction begins at "
-            f"the"
-            f" last step,\nso its output there is its first, not its last output: it knows nothing of the steps "
+            f"the last step,\nso its output there is its first, not its last output: it knows nothing of the steps "
             f"before.",
             fix=f"out, {'(h_n, c_n)' if run.kind == 'LSTM' else 'h_n'} = {run.name}(...)\n"
             f"torch.cat(({state}), dim=1)        # instead of {part.source}",

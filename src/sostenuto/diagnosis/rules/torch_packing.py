@@ -102,8 +102,7 @@ def longer_than_the_data(event: TorchFunction, seen: Seen) -> Evidence | None:
         got=f"a length of {max(numbers)}, and {axes(shape, ('BT' if first else 'TB') + 'F' * (len(shape) - 2))}",
         wanted=f"lengths of at most {steps} steps",
         cause="The lengths were counted on other sequences than these: before they were cut, or on another axis. What "
-        "is\n"
-        "packed beyond the end is not data.",
+        "is\npacked beyond the end is not data.",
         fix=f"lengths = lengths.clamp(max={steps})        # where the sequences were cut to {steps} steps",
     )
 
@@ -164,8 +163,7 @@ def still_packed(failure: Failure, seen: Seen) -> Evidence | None:
         got=f"{x}: a PackedSequence of {int(packed.batch_sizes[0])} sequences, {shape_of(packed.data)[0]} steps in all",
         wanted="a tensor: pad_packed_sequence(..., batch_first=True) makes one again",
         cause="A recurrent module returns packed output for packed input. Everything else reads tensors, so it has to "
-        "be"
-        "\nunpacked first.",
+        "be\nunpacked first.",
         fix=f"out, lengths = pad_packed_sequence({x}, batch_first=True)\n"
         f"{call.place.text.replace(x, 'out', 1) if call.place else ''}".rstrip(),
     )

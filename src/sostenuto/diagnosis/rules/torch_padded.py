@@ -28,8 +28,7 @@ def last_step_is_padding(event: TorchCall | TorchFunction, seen: Seen) -> Eviden
             f" are shorter\n({filled.words}), and end in padding: {filled.by}",
             wanted="the state after the last real step of every sequence",
             cause=f"{run.name} reads padding as data: it goes on after the end of a sequence, up to {_most(filled)} "
-            f"steps"
-            " of padding,\nand h_n is its state after them.",
+            f"steps of padding,\nand h_n is its state after them.",
             fix=_packed(run.name, run.batch_first),
             place=run.place,
         )
@@ -57,8 +56,7 @@ def last_step_is_padding(event: TorchCall | TorchFunction, seen: Seen) -> Eviden
                 "The mean over the time axis has the padding in it, more\nof it for shorter sequences."
                 if pooled
                 else f"The last output is that of step {filled.steps - 1} for all\nrows, and only the longest "
-                f"sequences are"
-                " that long: padding is read as data."
+                f"sequences are that long: padding is read as data."
             ),
             fix=last if pooled or run.packed else _packed(run.name, run.batch_first),
             place=part.place,

@@ -256,8 +256,7 @@ def another_depth(failure: Failure, seen: Seen) -> Evidence | None:
         wanted=f"{axes(wanted, 'SBU')}: {layers} layer{'s' * (layers > 1)} x {both} direction{'s' * (both > 1)}",
         cause=f"{written(module, seen)} has {' and '.join(parts)}. Every layer and direction begins with\n"
         f"a state of its own, so the first axis of the state is num_layers{' * 2' * (both == 2)} = {wanted[0]}, and it "
-        f"is"
-        f" {got[0]}."
+        f"is {got[0]}."
         + (
             f" This one comes from {run.source}:\n{run.layers} x {run.directions} = {got[0]}."
             if run is not None
@@ -296,8 +295,7 @@ def another_order(failure: Failure, seen: Seen) -> Evidence | None:
             got=f"{name} {tuple(got)}: the batch of {got[0]} in front",
             wanted=axes(wanted, "SBU"),
             cause="batch_first=True is about input and output; it doesn't apply to the states. h_0, c_0, h_n and c_n "
-            "are\n"
-            "(layers x directions, batch, units) always.",
+            "are\n(layers x directions, batch, units) always.",
             fix=f"{_zeros(name, wanted)}\n"
             f"{name} = {name}.transpose(0, 1).contiguous()        # where it is made elsewhere",
         )
@@ -316,8 +314,7 @@ def another_order(failure: Failure, seen: Seen) -> Evidence | None:
             got=f"{name} {axes(got, 'SBU')}",
             wanted=axes(wanted, "BU"),
             cause=f"nn.{type(call.module).__name__} is one layer and one step: its state is (batch, units), without an "
-            f"axis"
-            " for layers.",
+            f"axis for layers.",
             fix=f"{name} = {name}[-1]",
         )
     return None

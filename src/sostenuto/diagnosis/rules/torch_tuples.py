@@ -162,14 +162,11 @@ def _in_sequential(failure: Failure, chain: Any, value: Any, seen: Seen) -> Evid
         got=f"{reader} gets the tuple {_RETURNS[kind]}",
         wanted=f"a tensor: the output {shape}, or its last step",
         cause=f"nn.{kind} returns {_RETURNS[kind]}. nn.Sequential passes on what it gets, so the whole tuple goes "
-        f"into\n"
-        f"{reader}.",
+        f"into\n{reader}.",
         fix=f"class Model(nn.Module):\n"
-        f"    def __init__(self):\n"
-        f"        super().__init__()\n"
+        f"    def __init__(self):\n        super().__init__()\n"
         f"        self.rnn, self.head = {_written(rnn, seen)}, {_written(failed, seen)}\n"
-        f"    def forward(self, x):\n"
-        f"        out, _ = self.rnn(x)\n"
+        f"    def forward(self, x):\n        out, _ = self.rnn(x)\n"
         f"        return self.head({last})        # or self.head(out), for every step",
     )
 

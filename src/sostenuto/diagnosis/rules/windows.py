@@ -159,17 +159,13 @@ def target_in_own_window(event: ModelCall, seen: Seen) -> Evidence | None:
                 return Evidence(
                     title="The target of every window lies inside of the window.",
                     got=f"{written(event, 'y')}[i] equals {source}[i, {place}, {column}], {where} of its own window, "
-                    "in all "
-                    f"{len(x):,} windows",
+                    f"in all {len(x):,} windows",
                     wanted="the value behind the window",
                     cause="The windows move on by one step, and each contains its own target: the index of the target "
-                    "is "
-                    f"off by {ahead if ahead > 1 else 'one'}.\nThe model learns to copy it; the leak makes every test "
-                    "look "
-                    "perfect, and nothing is forecast.",
+                    f"is off by {ahead if ahead > 1 else 'one'}.\nThe model learns to copy it; the leak makes every "
+                    f"test look perfect, and nothing is forecast.",
                     fix=f"x[i] = series[i : i + {steps}]\ny[i] = series[i + {steps}]        # not series[i + {place}]: "
-                    "the "
-                    "first value after the window",
+                    "the first value after the window",
                     boundary=("targets", "window"),
                 )
     return None
@@ -235,11 +231,9 @@ def _crossing(blocks: _Blocks, length: int, source: str) -> Evidence | None:
         f"{blocks.number} sequences by column {blocks.column!r}",
         wanted=f"windows within one {blocks.column} each: {count(borders, 'border')} that no window crosses",
         cause=f"The rows of several sequences ({blocks.column}) stand one below the other and are read as one. At each "
-        "border, "
-        f"windows begin\nin one and end in the other: steps that never followed one another.",
+        f"border, windows begin\nin one and end in the other: steps that never followed one another.",
         fix=f"for name, part in {blocks.table}.groupby({blocks.column!r}):        # windows of each {blocks.column} "
-        "alone\n"
-        f"    ...\n# or so.Sequences.from_table({blocks.table}, id={blocks.column!r}, ...)",
+        f"alone\n    ...\n# or so.Sequences.from_table({blocks.table}, id={blocks.column!r}, ...)",
         boundary=(blocks.column, "window"),
     )
 
