@@ -21,6 +21,8 @@ pytestmark = pytest.mark.backend
 # Turns up in data only, so a diagnosis that shows it shows data.
 SECRET = 7351.625
 EXAMPLES = {"ci": 25, "thorough": 500}
+# The phase that explains a failure takes minutes here, and says nothing of use.
+PHASES = [one for one in hypothesis.Phase if one is not hypothesis.Phase.explain]
 MOST = EXAMPLES.get(hypothesis.settings.get_current_profile_name(), 25)
 
 
@@ -88,7 +90,9 @@ def well_said(report) -> None:
         assert "<tf.Tensor" not in text, text
 
 
-@hypothesis.settings(max_examples=MOST, suppress_health_check=list(hypothesis.HealthCheck), deadline=None)
+@hypothesis.settings(
+    max_examples=MOST, phases=PHASES, suppress_health_check=list(hypothesis.HealthCheck), deadline=None
+)
 @hypothesis.given(
     layers=layers(),
     x=arrays([0, 1, 2, 2, 3, 3, 3, 3, 4]),
@@ -106,7 +110,9 @@ def test_check_survives_anything(layers, x, y, loss):
     well_said(so.check(model, x, y))
 
 
-@hypothesis.settings(max_examples=MOST, suppress_health_check=list(hypothesis.HealthCheck), deadline=None)
+@hypothesis.settings(
+    max_examples=MOST, phases=PHASES, suppress_health_check=list(hypothesis.HealthCheck), deadline=None
+)
 @hypothesis.given(layers=layers(), x=arrays([1, 2, 3, 3, 4]), verb=st.sampled_from(["call", "predict"]))
 def test_whatever_raises_is_explained(layers, x, verb):
     with warnings.catch_warnings():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sostenuto.diagnosis.events import Event, Failure
 from sostenuto.diagnosis.finding import Finding
+from sostenuto.diagnosis.pasting import pasteable
 from sostenuto.diagnosis.source import Place
 from sostenuto.diagnosis.wording import nearest
 
@@ -110,7 +111,7 @@ class Rule:
             got=evidence.got,
             wanted=evidence.wanted,
             cause=evidence.cause,
-            fix=evidence.fix,
+            fix=pasteable(evidence.fix, place),
             sure=not evidence.unsure,
             unsure=evidence.unsure,
             boundary=evidence.boundary,

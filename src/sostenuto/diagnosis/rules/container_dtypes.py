@@ -12,7 +12,7 @@ from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import Failure, ModelCalled
 from sostenuto.diagnosis.rules.container_calls import Given, call_with, given_to, givens, own_verb, written
 from sostenuto.diagnosis.rules.container_contents import Contents, contents_of
-from sostenuto.diagnosis.rules.container_views import count_words, last_value, numpy_name
+from sostenuto.diagnosis.rules.container_views import count_words, last_value, masking_line, numpy_name
 from sostenuto.diagnosis.rules.legacy_habits import declares_ragged
 from sostenuto.diagnosis.rules.ragged_source import value_of
 from sostenuto.diagnosis.seen import Seen
@@ -96,6 +96,7 @@ _NO_NUMBERS = re.compile(
     "|'str' object|must have the same structure|input has incompatible shape"
 )
 
+_OR_EMBEDDING = "; of an Embedding mask_zero=True"
 _TEXT_LAYERS = {"TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "HashedCrossing"}
 
 
@@ -371,9 +372,7 @@ def _ragged(place: Place | None, value: Any, source: str, got: str, fix: str, fa
         wanted="a rectangle: (batch, time, features), padded and masked",
         cause="Recurrent layers of Keras 3 go through time step by step, for all sequences at once, and need the same\n"
         "number of steps in each. A ragged tensor keeps different lengths, so it has to be padded first.",
-        fix=f"{fix}      # pads with zeros\n"
-        "keras.layers.Masking(mask_value=0.0) before the recurrent layer (mask_zero=True of an Embedding), so that\n"
-        "padding is not read as data",
+        fix=f"{fix}      # pads with zeros\n{masking_line(remark=_OR_EMBEDDING)}",
         place=place,
         boundary=(source[:40], "the model"),
     )
@@ -397,7 +396,7 @@ def ragged_filled_up(event: ModelCalled, seen: Seen) -> Evidence | None:
         wanted="a mask for the steps that are filled up",
         cause=f"On the {backend()} backend Keras makes a rectangle of a ragged tensor, with zeros behind the shorter\n"
         "sequences. There is no Masking layer in the model, so the padding is read as data.",
-        fix="keras.layers.Masking(mask_value=0.0) before the recurrent layer (mask_zero=True of an Embedding)",
+        fix=masking_line(remark=_OR_EMBEDDING),
         boundary=(source[:40], "the model"),
     )
 

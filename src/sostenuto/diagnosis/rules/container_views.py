@@ -200,6 +200,21 @@ def pad_sequences_name(place: Place | None) -> str:
     return f"{tensorflow}.keras.utils.pad_sequences" if tensorflow else "keras.utils.pad_sequences"
 
 
+def masking_line(value: str = "0.0", remark: str = "") -> str:
+    """The entry of a Sequential that keeps padding from being read.
+
+    Args:
+        value: of the padding.
+        remark: more for the comment behind it.
+
+    Example:
+        >>> masking_line()
+        'keras.layers.Masking(mask_value=0.0),        # in front of the recurrent layer: padding is not read as data'
+    """
+    layer = f"keras.layers.Masking(mask_value={value}),"
+    return f"{layer}        # in front of the recurrent layer: padding is not read as data{remark}"
+
+
 def stack_name(place: Place | None, items: Sequence[Any], function: str = "stack") -> str:
     """How this program can write ``np.stack`` (or ``concatenate``) for items of this kind."""
     package = package_of(items[0]) if items else ""

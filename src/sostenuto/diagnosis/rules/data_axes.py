@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,12 +17,14 @@ from sostenuto.diagnosis.rules.container_views import (
     inputs_of,
     is_array,
     is_container,
+    last_value,
+    numpy_name,
     shape_in,
 )
 from sostenuto.diagnosis.rules.data_axes_pages import SO115, SO116, SO118, SO126
 from sostenuto.diagnosis.rules.input_axes_sizes import is_shared
 from sostenuto.diagnosis.seen import Seen
-from sostenuto.diagnosis.source import Place
+from sostenuto.diagnosis.source import Place, called
 from sostenuto.diagnosis.views import first_layers, is_keras, is_recurrent, kinds, recurrent_layers, title
 from sostenuto.diagnosis.wording import count
 
@@ -238,11 +241,43 @@ def generator_without_batch(event: Batch, seen: Seen) -> Evidence | None:
         f"The generator yields one sequence at a time, and {event.call.name} reads {got[0]} of one step.",
         f"what {names or 'the generator'} yields",
         got,
-        "yield x[None], y[None]        # one sequence as a batch of one; better several, by np.stack",
+        _batch_of_one(event),
         title((first_layers(event.call.model) or [event.call.model])[0]),
         "",
         "generator ",
     )
+
+
+def _batch_of_one(event: Batch) -> str:
+    # What the user yields, with a batch axis in front.
+    place = event.place
+    remark = f"        # one sequence as a batch of one; better several, by {numpy_name(place)}.stack"
+    node = _yielded(place, place.argument("x", 0, event.call.verb)) if place is not None else None
+    if node is None or place is None:
+        return f"yield x[None], y[None]{remark}"
+    parts = node.elts if isinstance(node, ast.Tuple) else [node]
+    values = (event.x, event.y, None)
+    return f"yield {', '.join(_with_axis(place, *one) for one in zip(parts, values, strict=False))}{remark}"
+
+
+def _with_axis(place: Place, node: ast.expr, value: Any) -> str:
+    source = place.source(node)
+    if value is not None and not is_array(value):
+        return f"{numpy_name(place)}.array([{source}])"
+    plain = isinstance(node, ast.Name | ast.Subscript | ast.Attribute | ast.Call)
+    return f"{source}[None]" if plain else f"({source})[None]"
+
+
+def _yielded(place: Place, source: str) -> ast.expr | None:
+    # The one thing that a generator of the user's yields; None where that is not one function with one yield.
+    node: ast.expr | None = ast.parse(source, mode="eval").body if source else None
+    if isinstance(node, ast.Name):
+        node = last_value(place, node.id)
+    name = called(node) if isinstance(node, ast.Call) else ""
+    tree = place.module()
+    made = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) and one.name == name] if tree else []
+    found = [one.value for function in made for one in ast.walk(function) if isinstance(one, ast.Yield)]
+    return found[0] if len(made) == len(found) == 1 else None
 
 
 def _is_window(wanted: Input, got: tuple[int | None, ...]) -> bool:

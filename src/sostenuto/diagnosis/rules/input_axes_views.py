@@ -7,6 +7,7 @@ import re
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 from sostenuto.diagnosis.events import Failure, LayerCall
@@ -46,7 +47,8 @@ def shape_of_call(inputs: Any) -> Shape | None:
     if shape is None:
         return None
     try:
-        return tuple(None if size is None else int(size) for size in shape)
+        # Sizes that JAX leaves open are expressions, and no numbers.
+        return tuple(int(size) if isinstance(size, Integral) else None for size in shape)
     except (TypeError, ValueError):
         return None
 

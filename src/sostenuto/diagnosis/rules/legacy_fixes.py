@@ -110,6 +110,9 @@ def further(program: Program, call: ast.Call, names: set[str]) -> tuple[str, str
     done = {call.lineno}
     for one in found:
         words += f"\nline {one.line}: {one.words}"
+        if one.fix and one.line not in done:
+            done.add(one.line)
+            lines.append(one.fix)
         owner = program.owner(one.call) if one.call is not None else ""
         if one.call is None or not owner or one.line in done:
             continue

@@ -22,7 +22,7 @@ from sostenuto.diagnosis.rules.legacy_names import (
 )
 from sostenuto.diagnosis.rules.legacy_source import Program, new_import
 from sostenuto.diagnosis.seen import Seen
-from sostenuto.diagnosis.source import Place
+from sostenuto.diagnosis.source import Place, without_keyword
 from sostenuto.diagnosis.views import is_keras, is_model, kinds, stateful_layers, title
 
 SO716 = rule(
@@ -261,11 +261,8 @@ def model_reset(failure: Failure, seen: Seen) -> Evidence | None:
             f"row of the\nbatch it first saw, and {called} is given batches of {words}. Batches of another size are "
             f"refused."
         )
-        layer = stateful[0]
-        made = seen.history(layer).source
-        fix += f"\n# for batches of {' and '.join(str(size) for size, _ in sizes)}: a layer without stateful=True" + (
-            f", {_without_stateful(made)}" if made else ""
-        )
+        # Resetting alone would only move the failure to the next size.
+        fix = _stateless(stateful, sizes, seen) + _left_out(program, called) + _or_reset(fix)
     names = ", ".join(title(layer) for layer in stateful)
     more, fixes = further(program, _dummy(place.line), {"reset_states", "reset_state"})
     return Evidence(
@@ -288,10 +285,36 @@ def _layer_words(place: Place, model: Any, called: str, layer: Any) -> str:
     return f"{called}.layers[{layers.index(layer)}]" if layer in layers else f"{called}.get_layer('{layer.name}')"
 
 
-def _without_stateful(source: str) -> str:
-    from sostenuto.diagnosis.source import without_keyword
+def _stateless(layers: list[Any], sizes: list[tuple[int, int]], seen: Seen) -> str:
+    # Each layer without stateful=True, in the way the user wrote it.
+    lines = []
+    for layer in layers:
+        history = seen.history(layer)
+        written = without_keyword(history.source, "stateful") if history.source else title(layer)
+        line = f"line {history.made.line}: " if history.made is not None else ""
+        lines.append(f"{written}        # {line}without stateful=True")
+    return "\n".join(lines) + f", for batches of {' and '.join(str(size) for size, _ in sizes)}"
 
-    return without_keyword(source, "stateful")
+
+def _left_out(program: Program, model: str) -> str:
+    # The resets, which are of no use then.
+    resets = [
+        (node.lineno, node.func.attr)
+        for node in ast.walk(program.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("reset_states", "reset_state")
+        and program.place.source(node.func.value) == model
+    ]
+    lines = sorted(line for line, _ in resets)
+    where = f"line{'s' * (len(lines) > 1)} {' and '.join(map(str, lines))}" if len(lines) < 5 else "everywhere"
+    return f"\n# and leave {model}.{resets[0][1]}() out, {where}: no state is left to reset" if resets else ""
+
+
+def _or_reset(reset: str) -> str:
+    first, *rest = reset.splitlines()
+    first = f"\n# or, for batches of one size: {first}"
+    return first + "".join(f"\n# {line}" for line in rest)
 
 
 def _batch_sizes(program: Program, model: str) -> list[tuple[int, int]]:

@@ -27,12 +27,14 @@ class Old:
         name: what is gone.
         words: what is said about it.
         call: the call it stands in, or None.
+        fix: what to write instead, where that is not the call written anew.
     """
 
     line: int
     name: str
     words: str
     call: ast.Call | None = None
+    fix: str = ""
 
 
 class Program:
@@ -202,7 +204,9 @@ def _resets(loop: ast.For | ast.While) -> Iterator[Old]:
             f"{reset}() and {run}(...) stand in the same turn of a loop: if a turn is one batch, no state goes on "
             f"to the next\nbatch, and stateful=True has no effect; reset only where a new sequence begins"
         )
-        yield Old(named[reset].lineno, reset, words)
+        line = named[reset].lineno
+        fix = f"{ast.unparse(named[reset])}        # line {line}, moved in front of the loop of line {loop.lineno}"
+        yield Old(line, reset, words, fix=fix)
 
 
 # Where those are that are not where the module went.

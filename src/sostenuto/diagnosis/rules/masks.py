@@ -87,8 +87,9 @@ def _lost(event: ModelCalled, ended: Ending, reader: str, seen: Seen) -> Evidenc
     )
     after = f"behind {ended.name}" if ended.kind else "behind it"
     data = written(event, "x")
+    name = ended.name if ended.name.startswith("keras.") else ended.name[0].upper() + ended.name[1:]
     return Evidence(
-        title=f"{ended.name[0].upper()}{ended.name[1:]} loses the mask, and {reader} reads padding as data.",
+        title=f"{name} loses the mask, and {reader} reads padding as data.",
         got=f"{counts}; no mask {after}",
         wanted=f"the mask at {reader}",
         cause=_cause(ended, reader),
@@ -117,7 +118,7 @@ def _cause(ended: Ending, reader: str) -> str:
 
 
 def _fix(ended: Ending, reader: str) -> str:
-    mask = _mask_by_hand(ended)
+    mask = ended.begins.by_hand
     if ended.own and ended.kind:
         return (
             f"class {ended.kind}(keras.layers.Layer):\n"
@@ -139,9 +140,3 @@ def _fix(ended: Ending, reader: str) -> str:
         f"# {source} behind the recurrent layers; or, where it keeps all steps (padding='same', no strides):\n"
         f"{mask}\nx = {reader.split()[0]}(...)(x, mask=mask)"
     )
-
-
-def _mask_by_hand(ended: Ending) -> str:
-    if ended.begins.tokens:
-        return "mask = keras.ops.not_equal(inputs, 0)"
-    return f"mask = keras.ops.any(keras.ops.not_equal(inputs, {ended.begins.value}), axis=-1)"

@@ -31,6 +31,13 @@ class Beginning:
     tokens: bool
     source: str
 
+    @property
+    def by_hand(self) -> str:
+        """The line that makes the same mask of the inputs of a model."""
+        if self.tokens:
+            return "mask = keras.ops.not_equal(inputs, 0)"
+        return f"mask = keras.ops.any(keras.ops.not_equal(inputs, {self.value}), axis=-1)"
+
 
 @dataclass(frozen=True)
 class Ending:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from sostenuto.diagnosis.arrays import as_array
 from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import Failure, LayerCall, ModelCall
 from sostenuto.diagnosis.rules.masks_counts import covered
-from sostenuto.diagnosis.rules.masks_graph import producer
+from sostenuto.diagnosis.rules.masks_graph import attribute, producer
 from sostenuto.diagnosis.rules.padding_effects import padding_known, source_tree
 from sostenuto.diagnosis.rules.padding_given import inputs_given
 from sostenuto.diagnosis.seen import Seen
@@ -67,32 +68,33 @@ keras.layers.LSTM(3)(x, mask=mask)
 """,
 )
 
+_SOFTMAX = """
+import numpy as np, keras
+from keras import layers
+ids = keras.utils.pad_sequences([[1, 2, 3], [4, 5], [6], [7, 8, 9, 1]], padding="post")
+steps = [layers.Embedding(10, 3, mask_zero=True), layers.LSTM(4, return_sequences=True), layers.Dense(5)]
+model = keras.Sequential([keras.Input((4,), dtype="int32"), *steps, {}])
+model.predict(ids, verbose=0)
+"""
+
 SO279 = rule(
     "SO279",
     "A Softmax layer takes the mask of the steps for one of its own",
     """keras.layers.Softmax uses the mask that comes with a tensor to leave entries of its axis out, and wants it in the
     shape of the tensor. The mask of a sequence says something else: which steps are real, (batch, time).""",
-    """Activation("softmax") instead, or Dense(..., activation="softmax"): they pass the mask on to the loss.""",
-    example="""
-import keras
-from keras import layers
-ids = keras.Input((6,), dtype="int32")
-steps = layers.Embedding(10, 3, mask_zero=True)(ids)
-layers.Softmax()(layers.Dense(5)(layers.LSTM(4, return_sequences=True)(steps)))
-""",
-    repaired="""
-import keras
-from keras import layers
-ids = keras.Input((6,), dtype="int32")
-steps = layers.Embedding(10, 3, mask_zero=True)(ids)
-layers.Activation("softmax")(layers.Dense(5)(layers.LSTM(4, return_sequences=True)(steps)))
-""",
+    """Activation("softmax") instead, or Dense(..., activation="softmax"): they pass the mask on to the loss. For
+    weights of steps, Softmax(axis=1)(scores, mask=mask[..., None]).""",
+    example=_SOFTMAX.format("layers.Softmax()"),
+    repaired=_SOFTMAX.format('layers.Activation("softmax")'),
 )
 
 _TURNED = (
     "A mask of Keras is True where a step is real (the key_padding_mask of PyTorch is the other way round). This one "
     "is\nTrue where padding is: the layer reads the padding and skips the real steps."
 )
+
+# What Keras, or a backend, says of shapes that do not go together.
+_FITS = re.compile(r"mask|broadcast|shape|size", re.IGNORECASE)
 
 # Functions that a mask goes through unchanged.
 _THROUGH = {"All", "Any", "Squeeze", "Cast", "Reshape", "ExpandDims", "GetItem", "Lambda"}
@@ -122,7 +124,7 @@ def turned_round(event: LayerCall, seen: Seen) -> Evidence | None:
         for operation in _made_by(mask):
             # An input of the model: its numbers come with fit.
             if "InputLayer" in kinds(operation):
-                seen.mark(event.layer, mask_input=getattr(operation, "name", ""))
+                seen.mark(event.layer, mask_input=id(operation))
         return _turned(event, "keras.ops.equal(..., 0)", seen) if _compares_equal(mask) else None
     return _source_turned(event, seen)
 
@@ -231,7 +233,7 @@ def _names_layer(call: ast.Call, layer: Any, outer: LayerCall | None) -> bool:
     # self.lstm(...), where self.lstm is the layer.
     owner = outer.layer if outer is not None else None
     name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-    return bool(name) and vars(owner).get(name) is layer if owner is not None else False
+    return bool(name) and attribute(owner, name) is layer
 
 
 def _equal_in_source(node: ast.expr) -> bool:
@@ -253,11 +255,12 @@ def turned_input(event: ModelCall, seen: Seen) -> Evidence | None:
     layers = [one for one in getattr(event.model, "layers", ()) if "mask_input" in seen.marks(one)]
     if not layers or event.within is not None:
         return None
-    names = [getattr(one, "name", "") for one in getattr(event.model, "inputs", None) or ()]
+    made = [producer(one) for one in getattr(event.model, "inputs", None) or ()]
+    numbers = [id(one[0]) if one is not None else 0 for one in made]
     given = {one.index: one for one in inputs_given(event)}
     for layer in layers:
-        name = seen.marks(layer)["mask_input"]
-        mask = given.get(names.index(name)) if name in names else None
+        number = seen.marks(layer)["mask_input"]
+        mask = given.get(numbers.index(number)) if number in numbers else None
         if mask is None or mask.array.ndim != 2:
             continue
         for found in padding_known(event.model, seen):
@@ -302,19 +305,23 @@ def one_row_for_all(event: LayerCall, seen: Seen) -> Evidence | None:
 def softmax_refuses(failure: Failure, seen: Seen) -> Evidence | None:
     """Looks for a Softmax layer that got the mask of a sequence."""
     call = next((one for one in failure.calls if isinstance(one, LayerCall) and "Softmax" in kinds(one.layer)), None)
-    if call is None or "mask" not in failure.message or not call.masked:
+    if call is None or not call.masked or not _FITS.search(failure.message):
         return None
-    shape = tuple(getattr(call.inputs, "shape", ()))
-    if len(shape) != 3:
+    shape, mask = tuple(getattr(call.inputs, "shape", ())), call.options.get("mask")
+    # A mask that was handed on by hand, in another shape, is another matter.
+    if len(shape) != 3 or (mask is not None and len(getattr(mask, "shape", ())) != 2):
         return None
-    before = source_of(call.layer, seen)
+    source = source_of(call.layer, seen)
+    over_steps = getattr(call.layer, "axis", -1) in (1, -2)
     return Evidence(
         got=f"steps (batch {_size(shape[0])}, time {_size(shape[1])}, units {_size(shape[2])}) with a mask (batch, "
         f"time)",
         wanted="a mask in the shape of the steps, or none",
         cause="Softmax uses a mask to leave out entries of its own axis. The one that comes along here says which time "
         "steps\nare padding, and has no axis for the units.",
-        fix=f'keras.layers.Activation("softmax")        # instead of {before}: it passes the mask on',
+        fix=f"{source}(scores, mask=mask[..., None])        # mask (batch, time), True where a step is real"
+        if over_steps
+        else f'keras.layers.Activation("softmax")        # instead of {source}: it passes the mask on',
         boundary=(title(call.layer), "mask"),
     )
 

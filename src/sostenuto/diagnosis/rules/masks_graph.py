@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +57,9 @@ def way_to(model: Any, layer: Any) -> Way:
     layers = list(getattr(model, "layers", ()))
     if "Sequential" in kinds(model) and layer in layers:
         before = [one for one in layers[: layers.index(layer)][::-1] if "InputLayer" not in kinds(one)]
-        return Way(frozenset((0,)), tuple(_until_the_end(before)))
+        kept = tuple(itertools.takewhile(lambda one: not _ends(one), before))
+        # Behind a layer that gives up the steps there are none of the input.
+        return Way(frozenset((0,) if len(kept) == len(before) else ()), kept)
     tensors = list(getattr(model, "inputs", None) or ())
     if not tensors or layer not in layers:
         return Way(None)
@@ -67,13 +70,6 @@ def way_to(model: Any, layer: Any) -> Way:
         found |= inputs
         passed += [one for one in steps if one not in passed]
     return Way(frozenset(found), tuple(passed))
-
-
-def _until_the_end(layers: list[Any]) -> Iterator[Any]:
-    for layer in layers:
-        if _ends(layer):
-            return
-        yield layer
 
 
 def _ends(layer: Any) -> bool:
@@ -137,13 +133,32 @@ def all_layers(model: Any) -> list[Any]:
     return found
 
 
+def attribute(owner: Any, name: str) -> Any:
+    """What an object keeps under a name, None where it keeps nothing; no property is run."""
+    kept = getattr(owner, "__dict__", {})
+    # Layers on torch are modules, which keep modules apart.
+    return kept[name] if name in kept else (kept.get("_modules") or {}).get(name)
+
+
 def functions_in(model: Any) -> list[Any]:
     """The functions on tensors that a Functional model holds beside its layers: ``x * 2``, ``x[:, -1]``,
-    ``ops.mean``."""
+    ``ops.mean``; without those that layers make their masks of."""
     operations = getattr(model, "operations", None)
     if not isinstance(operations, list | tuple):
         return []
-    return [one for one in operations if "Layer" not in kinds(one)]
+    made = {id(one) for layer in getattr(model, "layers", ()) if makes_mask(layer) for one in _of_its_mask(layer)}
+    return [one for one in operations if "Layer" not in kinds(one) and id(one) not in made]
+
+
+def _of_its_mask(layer: Any) -> Iterator[Any]:
+    read = [id(tensor) for tensor in _read(layer)]
+    for node in _nodes(layer):
+        for tensor in getattr(node, "outputs", ()):
+            mask = getattr(tensor, "_keras_mask", None)
+            # any(not_equal(inputs, 0)), back to what the layer reads.
+            while mask is not None and id(mask) not in read and (made := producer(mask)) is not None and made[1]:
+                yield made[0]
+                mask = made[1][0]
 
 
 def got_mask(layer: Any, seen: Seen) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import Any
 
@@ -9,9 +10,10 @@ from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import LayerCall, ModelCalled
 from sostenuto.diagnosis.rules.masks_counts import counted
 from sostenuto.diagnosis.rules.masks_flow import Beginning, tensors_in
-from sostenuto.diagnosis.rules.masks_graph import READERS, all_layers, functions_in
-from sostenuto.diagnosis.rules.padding_effects import source_text
+from sostenuto.diagnosis.rules.masks_graph import READERS, all_layers, attribute, functions_in
+from sostenuto.diagnosis.rules.padding_effects import source_text, source_tree
 from sostenuto.diagnosis.seen import Seen
+from sostenuto.diagnosis.source import called
 from sostenuto.diagnosis.views import is_keras, is_model, is_ours, is_recurrent, kinds, makes_mask, title
 
 _JOINED = """
@@ -82,20 +84,52 @@ def joined(event: ModelCalled, seen: Seen) -> Evidence | None:
             return _evidence(event, one, title(one), begins, seen)
     for one in functions_in(model):
         begins = _read_by(one, seen)
-        if begins is not None and type(one).__name__ in ("Mean", "Sum", "Average"):
+        if begins is not None:
             return _evidence(event, one, f"keras.ops.{type(one).__name__.lower()}", begins, seen)
-    return None
+    begins, name = seen.marks(model).get("mask_begun"), _in_its_call(model, seen)
+    return _evidence(event, None, name, begins, seen) if name and isinstance(begins, Beginning) else None
+
+
+def _in_its_call(model: Any, seen: Seen) -> str:
+    # A model's own call: a mean of what a recurrent layer returned with a mask, in code that never speaks of masks.
+    tree = source_tree(vars(type(model)).get("call"))
+    if tree is None or "mask" in ast.unparse(tree):
+        return ""
+    values = {
+        target.id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or called(node) not in ("mean", "reduce_mean", "average", "sum"):
+            continue
+        first, axis = next(iter(node.args), None), next((one.value for one in node.keywords if one.arg == "axis"), None)
+        read = values.get(first.id) if isinstance(first, ast.Name) else first
+        name = read.func.attr if isinstance(read, ast.Call) and isinstance(read.func, ast.Attribute) else ""
+        layer = attribute(model, name)
+        masked = layer is not None and is_recurrent(layer) and seen.marks(layer).get("returned_mask")
+        if masked and isinstance(axis, ast.Constant) and axis.value == 1:
+            return ast.unparse(node.func)
+    return ""
 
 
 def _read_by(function: Any, seen: Seen) -> Beginning | None:
-    nodes = getattr(function, "_inbound_nodes", None) or ()
-    for node in nodes:
+    # Weights of steps add up to one over all of them; sums and means join them.
+    weighs = type(function).__name__ == "Softmax" and getattr(function, "axis", -1) in (1, -2)
+    if not weighs and type(function).__name__ not in ("Mean", "Sum", "Average"):
+        return None
+    for node in getattr(function, "_inbound_nodes", None) or ():
+        made = [tuple(one.shape) for one in getattr(node, "outputs", ())]
         for tensor in getattr(node, "input_tensors", ()):
             # A mask that was multiplied in by hand is another tensor, without a mask.
-            if "mask_begins" in seen.marks(tensor) and len(tensor.shape) == 3:
-                outputs = getattr(node, "outputs", None) or ()
-                if outputs and len(outputs[0].shape) == 2:
-                    return seen.marks(tensor)["mask_begins"]
+            begins, shape = seen.marks(tensor).get("mask_begins"), tuple(tensor.shape)
+            if not isinstance(begins, Beginning) or len(shape) != 3:
+                continue
+            # Steps that are joined are gone; a mean of features leaves them.
+            if weighs or made == [(shape[0], shape[2])]:
+                return begins
     return None
 
 
@@ -105,19 +139,6 @@ def _evidence(event: ModelCalled, one: Any, name: str, begins: Beginning, seen: 
         return None
     seen.mark(event.model, joined=True)
     flat = "Flatten" in kinds(one)
-    fix = (
-        "# the last recurrent layer without return_sequences=True, and no Flatten: its last output is that of the last "
-        "real step\n# or keras.layers.GlobalAveragePooling1D() instead of Flatten"
-        if flat
-        else "keras.layers.GlobalAveragePooling1D()        # instead: it leaves masked steps out"
-    )
-    if not flat and "Layer" in kinds(one) and "Lambda" not in kinds(one):
-        fix = (
-            f"class {type(one).__name__}(keras.layers.Layer):\n"
-            "    def call(self, x, mask=None):        # (batch, time), True where a step is real\n"
-            "        scores = keras.ops.where(mask[..., None], scores, -1e9)        # before the softmax; in a mean: * "
-            "mask"
-        )
     return Evidence(
         title=f"{name} joins all steps, masked ones too.",
         got=f"{known.masked:,} of {known.steps:,} steps of {known.source} are masked by {begins.name}; {name} takes no "
@@ -125,8 +146,26 @@ def _evidence(event: ModelCalled, one: Any, name: str, begins: Beginning, seen: 
         wanted="masked steps left out",
         cause=f"The mask is dropped at {name}, which reads all steps of a sequence: at padded ones a recurrent layer "
         "repeats its last\noutput, so what comes out depends on how much was padded.",
-        fix=fix,
+        fix=_fix(one, begins),
         unsure="whether the last output, repeated over the padding, does no harm here" if flat else "",
         boundary=(begins.name, name),
         place=seen.history(one).made if "Layer" in kinds(one) else None,
     )
+
+
+def _fix(one: Any, begins: Beginning) -> str:
+    if "Flatten" in kinds(one):
+        return (
+            "# the last recurrent layer without return_sequences=True, and no Flatten: its last output is that of the "
+            "last real step\n# or keras.layers.GlobalAveragePooling1D() instead of Flatten"
+        )
+    if type(one).__name__ == "Softmax":
+        return f"{begins.by_hand}\nscores = keras.ops.where(mask[..., None], scores, -1e9)        # before the softmax"
+    if "Layer" in kinds(one) and "Lambda" not in kinds(one):
+        return (
+            f"class {type(one).__name__}(keras.layers.Layer):\n"
+            "    def call(self, x, mask=None):        # (batch, time), True where a step is real\n"
+            "        scores = keras.ops.where(mask[..., None], scores, -1e9)        # before the softmax; in a mean: * "
+            "mask"
+        )
+    return "keras.layers.GlobalAveragePooling1D()        # instead: it leaves masked steps out"

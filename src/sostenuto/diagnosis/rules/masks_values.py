@@ -13,7 +13,7 @@ from sostenuto.diagnosis.events import Batch, ModelCall, ModelCalled
 from sostenuto.diagnosis.rules.masks_counts import counted, covered, mask_value, masks_and_data
 from sostenuto.diagnosis.rules.masks_graph import all_layers, late_mask, moves_zeros, way_to
 from sostenuto.diagnosis.rules.padding_effects import padding_known
-from sostenuto.diagnosis.rules.padding_found import Found, find
+from sostenuto.diagnosis.rules.padding_found import Found, find, looked_up_below_zero
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import with_keyword
 from sostenuto.diagnosis.views import is_ours, is_recurrent, kinds, makes_mask, recurrent_layers, source_of, title
@@ -114,19 +114,13 @@ def other_value(event: ModelCall | Batch, seen: Seen) -> Evidence | None:
             continue
         masked = covered(some_rows(given.array), value)
         # Where the mask catches as much as is padded, it was made for this data another way.
-        if (
-            call is None
-            or (found.filling is None and masked.any())
-            or any(map(moves_zeros, _between(call.model, layer)))
-        ):
+        if call is None or (found.filling is None and masked.any()):
+            continue
+        if any(map(moves_zeros, way_to(call.model, layer).passed)) or looked_up_below_zero(event, found, seen):
             continue
         seen.mark(call.model, other_value=True)
         return _other(layer, found, int(masked.sum()), value, seen)
     return None
-
-
-def _between(model: Any, layer: Any) -> tuple[Any, ...]:
-    return way_to(model, layer).passed
 
 
 def _other(layer: Any, found: Found, masked: int, value: float, seen: Seen) -> Evidence:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from sostenuto.diagnosis.events import LayerCall
-from sostenuto.diagnosis.rules.container_views import is_array, shape_in
-from sostenuto.diagnosis.rules.output_views import last_layer, last_recurrent
+from sostenuto.diagnosis.rules.container_views import is_array
+from sostenuto.diagnosis.rules.output_views import Shape, last_layer, last_recurrent, sizes_in
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.views import before, is_model, is_recurrent
-
-Shape = tuple[int | None, ...]
 
 
 def remember_ends(event: LayerCall, seen: Seen) -> None:
@@ -22,17 +21,26 @@ def remember_ends(event: LayerCall, seen: Seen) -> None:
     """
     outer = event.outer.layer if event.outer is not None else None
     if outer is not None and is_model(outer):
-        facts = {"inner": (seen.history(event.layer).reference, id(event.output))}
+        facts = {"inner": (seen.history(event.layer).reference, _weak(event.output))}
         if is_recurrent(event.layer):
             facts["recurrent"] = (seen.history(event.layer).reference, 0)
         seen.mark(outer, **facts)
     if not is_model(event.layer):
         return
     reference, output = seen.marks(event.layer).get("inner", (None, None))
-    last = reference if output == id(event.output) else None
-    seen.mark(event.layer, last=last, output_shape=shape_in(event.output) if is_array(event.output) else None)
+    # Not by id(): one that is gone leaves its id to another.
+    last = reference if output is not None and output() is event.output else None
+    seen.mark(event.layer, last=last, output_shape=sizes_in(event.output) if is_array(event.output) else None)
     if outer is None and not event.symbolic:
         seen.notes["output ends"]["model"] = seen.history(event.layer).reference
+
+
+def _weak(output: Any) -> Any:
+    # A list or a tuple of outputs has no life that Python could follow.
+    try:
+        return weakref.ref(output)
+    except TypeError:
+        return None
 
 
 def last_model(seen: Seen) -> Any:

@@ -225,7 +225,7 @@ SO424 = rule(
 
 SO420 = rule(
     "SO420",
-    "Predictions (N, 1) and targets (N,) are subtracted, which compares every one with every other",
+    "Predictions (N, 1) minus targets (N,): each prediction is compared with every target",
     """Arrays of (N, 1) and (N,) broadcast to (N, N): each prediction is compared with each target. The mean of that is
     smallest where all predictions are the mean of the targets, so that is what the model learns. Keras's own losses
     take care of it; a loss computed by hand does not.""",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import Any
 
@@ -28,14 +29,11 @@ BROADCASTING = {
     "hinge",
     "squared_hinge",
 }
+SPARSE = "sparse_categorical_crossentropy"
+ONE_HOT = ("categorical_crossentropy", "categorical_focal_crossentropy")
+BINARY = ("binary_crossentropy", "binary_focal_crossentropy")
 # Losses of classes, which compare shapes before.
-CLASSES = {
-    "binary_crossentropy",
-    "binary_focal_crossentropy",
-    "categorical_crossentropy",
-    "categorical_focal_crossentropy",
-    "sparse_categorical_crossentropy",
-}
+CLASSES = {*BINARY, *ONE_HOT, SPARSE}
 _SHORT = {
     "mse": "mean_squared_error",
     "mae": "mean_absolute_error",
@@ -44,6 +42,28 @@ _SHORT = {
     "logcosh": "log_cosh",
     "bce": "binary_crossentropy",
 }
+
+
+def sizes_in(value: Any) -> Shape | None:
+    """``shape_in`` with None for sizes that are no numbers: JAX has symbols for them that cannot be compared."""
+    shape = shape_in(value)
+    return None if shape is None else tuple(one if isinstance(one, int) else None for one in shape)
+
+
+def assigned(source: str, name: str) -> tuple[str, str]:
+    """What stands left and right of ``=`` where a value is to be changed: its own name, or a new one.
+
+    Example:
+        >>> assigned("y_train", "y"), assigned("2 * labels", "y")
+        (('y_train', 'y_train'), ('y', '(2 * labels)'))
+    """
+    try:
+        node = ast.parse(source, mode="eval").body
+    except SyntaxError:
+        return name, name
+    if isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
+        return source, source
+    return name, source if isinstance(node, ast.Call) else f"({source})"
 
 
 def loss_name(model: Any) -> str:
@@ -86,12 +106,13 @@ def output_shape(model: Any) -> Shape | None:
     return found
 
 
-def outputs_by_name(model: Any, y: Any) -> list[tuple[Shape, Any, Any]]:
-    """The outputs of a model that has several: the shape of each, its targets, and its loss; empty for one output.
+def outputs_by_name(model: Any, y: Any, weights: Any = None) -> list[tuple[Shape, Any, Any, Any]]:
+    """The outputs of a model that has several: of each its shape, targets, loss and weights; empty for one output.
 
     Args:
         model: a model of Keras.
         y: targets as ``fit`` got them: a list in the order of the outputs, or a dict by their names.
+        weights: of samples, in the same form.
     """
     # Keras raises where nothing is built yet.
     try:
@@ -108,7 +129,7 @@ def outputs_by_name(model: Any, y: Any) -> list[tuple[Shape, Any, Any]]:
         if isinstance(losses, dict | list | tuple):
             loss = _of_output(losses, name, number)
         if target is not None and loss is not None and isinstance(shape, tuple):
-            found.append((shape, target, loss))
+            found.append((shape, target, loss, _of_output(weights, name, number)))
     return found
 
 
@@ -162,8 +183,22 @@ def activation_of(layer: Any) -> str:
     """The name of a layer's activation; of an Activation or Softmax layer too; "" where it has none."""
     if "Softmax" in kinds(layer):
         return "softmax"
-    inner = getattr(layer, "layer", layer)
-    return str(getattr(getattr(inner, "activation", None), "__name__", ""))
+    found = getattr(getattr(layer, "layer", layer), "activation", None)
+    if found is None:
+        return ""
+    # A layer may be an activation too.
+    return str(getattr(found, "__name__", "")) or type(found).__name__.replace("Softmax", "softmax")
+
+
+def head_kinds(layer: Any) -> set[str]:
+    """The kinds of a layer and of one inside it; empty where a class of the user's does what it does in its own way."""
+    found: set[str] = set()
+    for one in (layer, getattr(layer, "layer", None)):
+        own = [kind for kind in type(one).__mro__ if kind.__module__.partition(".")[0] not in ("keras", "builtins")]
+        if any("call" in vars(kind) for kind in own):
+            return set()
+        found |= kinds(one)
+    return found
 
 
 def asked(event: ModelCall | Batch) -> tuple[ModelCall, Any, Any] | None:

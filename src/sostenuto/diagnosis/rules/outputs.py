@@ -6,13 +6,13 @@ import ast
 from typing import Any
 
 from sostenuto.diagnosis.catalogue import Evidence
-from sostenuto.diagnosis.events import LayerCall, ModelCalled
+from sostenuto.diagnosis.events import LayerCall, LossCall, ModelCalled
 from sostenuto.diagnosis.rules.container_views import shape_in
 from sostenuto.diagnosis.rules.input_axes_views import with_sequences
 from sostenuto.diagnosis.rules.output_ends import end_of, recurrent_end, remember_ends
 from sostenuto.diagnosis.rules.output_pages import SO411, SO412
-from sostenuto.diagnosis.rules.output_views import BROADCASTING, returns_sequences, steps_of
-from sostenuto.diagnosis.rules.outputs_compared import Compared, Shape, on_targets
+from sostenuto.diagnosis.rules.output_views import BROADCASTING, ONE_HOT, SPARSE, Shape, returns_sequences, steps_of
+from sostenuto.diagnosis.rules.outputs_compared import Compared, on_targets, remember_compared
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import called, without_keyword
 from sostenuto.diagnosis.views import kinds, source_of, title
@@ -23,6 +23,12 @@ from sostenuto.diagnosis.wording import axes
 def ends(event: LayerCall, seen: Seen) -> None:
     """Remembers where outputs of models come from."""
     remember_ends(event, seen)
+
+
+@SO411.on(LossCall)
+def compared(event: LossCall, seen: Seen) -> None:
+    """Remembers what losses compare in training whose targets are in batches."""
+    remember_compared(event, seen)
 
 
 def may_be_judged(pair: Compared) -> bool:
@@ -60,7 +66,6 @@ def one_target_for_all_steps(pair: Compared, seen: Seen) -> Evidence | None:
         f"{units})",
         cause=f"{why}. {_consequence(pair, steps)}",
         fix=fix,
-        place=pair.place if pair.call is None else None,
         boundary=(name, "loss"),
     )
 
@@ -126,7 +131,7 @@ def one_output_for_all_steps(pair: Compared, seen: Seen) -> Evidence | None:
     steps = _steps_read(layer, pair.x, seen)
     silent = not pair.raised and pair.loss in BROADCASTING
     source = source_of(layer, seen) if layer is not None else ""
-    last = len(pair.target) == 2 and pair.loss != "sparse_categorical_crossentropy"
+    last = len(pair.target) == 2 and pair.loss != SPARSE
     at_once = f"keras.layers.Dense({number})        # at the end{_instead(end)}: all {number} numbers at once"
     per_step = f"{with_sequences(source, 'True')}        # return_sequences=True: an output at every step"
     if layer is not None and not returns_sequences(layer) and (steps == number or not last):
@@ -156,7 +161,6 @@ def one_output_for_all_steps(pair: Compared, seen: Seen) -> Evidence | None:
             else f", and there are {number} targets."
         ),
         fix=fix,
-        place=pair.place if pair.call is None else None,
         boundary=(title(layer or end), "loss"),
     )
 
@@ -166,9 +170,9 @@ def _per_step(pair: Compared, units: int) -> bool:
     target, loss = pair.target, pair.loss
     if len(target) == 3:
         return target[2] in (1, units)
-    if loss == "sparse_categorical_crossentropy":
+    if loss == SPARSE:
         return target[1] != units
-    return units == 1 and loss != "categorical_crossentropy"
+    return units == 1 and loss not in ONE_HOT
 
 
 def _steps_read(layer: Any, x: Any, seen: Seen) -> int | None:

@@ -6,17 +6,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
+from sostenuto.diagnosis.arrays import padding_in, some_rows
 from sostenuto.diagnosis.catalogue import Evidence, Rule
 from sostenuto.diagnosis.events import Batch, Failure, LossCall, ModelCall, ModelCalled
 from sostenuto.diagnosis.rules.container_calls import written
 from sostenuto.diagnosis.rules.container_views import inputs_of, is_array, shape_in
 from sostenuto.diagnosis.rules.output_ends import last_model, output_seen
-from sostenuto.diagnosis.rules.output_views import TRAINS, asked, name_of_loss, output_shape, outputs_by_name
+from sostenuto.diagnosis.rules.output_views import (
+    SPARSE,
+    TRAINS,
+    Shape,
+    asked,
+    name_of_loss,
+    numbers,
+    output_shape,
+    outputs_by_name,
+    sizes_in,
+)
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import Place
-from sostenuto.diagnosis.views import is_ours
-
-Shape = tuple[int | None, ...]
+from sostenuto.diagnosis.views import is_ours, layers_of, makes_mask
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,7 @@ class Compared:
         asks: the loss as the user gave it: a name, a function, an object.
         x: the inputs, where they are known.
         y: the targets, where they are known.
+        weights: of samples, where they are known.
         call: the fit or evaluate; None where the loss was called by hand.
         place: of the call.
         raised: whether it failed; else it ran, or would run.
@@ -43,6 +55,7 @@ class Compared:
     asks: Any = field(default=None, repr=False)
     x: Any = field(default=None, repr=False)
     y: Any = field(default=None, repr=False)
+    weights: Any = field(default=None, repr=False)
     call: ModelCall | None = field(default=None, repr=False)
     place: Place | None = None
     raised: bool = False
@@ -68,12 +81,33 @@ class Compared:
     def fits(self) -> bool:
         """Whether shapes are as the loss wants them, trailing axes of 1 apart, which Keras takes care of."""
         output, target = self.output[1:], self.target[1:]
-        if self.loss == "sparse_categorical_crossentropy":
+        if self.loss == SPARSE:
             output = output[:-1]
         return _same(_bare(output), _bare(target))
 
 
 Judge = Callable[[Compared, Seen], Evidence | None]
+
+
+def counted(pair: Compared) -> np.ndarray | None:
+    """The targets that make a difference, in a row: those that have a weight and lie outside of masked padding.
+
+    Of a loss that failed all of them: it may have looked at the others too.
+    """
+    array = numbers(pair.y)
+    if array is None or pair.raised:
+        return None if array is None else some_rows(array).ravel()
+    weights = numbers(pair.weights)
+    if weights is not None and weights.ndim > 1 and weights.shape[-1] == 1:
+        weights = weights[..., 0]
+    if weights is not None and weights.shape and weights.shape == array.shape[: weights.ndim]:
+        return some_rows(array[weights != 0]).ravel()
+    array = some_rows(array)
+    if array.size and len(pair.output) == 3 and array.ndim > 1 and any(map(makes_mask, layers_of(pair.model))):
+        for value in (array.min(), array.max()):
+            if padding_in(array, value) is not None:
+                return array[array != value]
+    return array.ravel()
 
 
 def _bare(shape: Shape) -> Shape:
@@ -118,10 +152,8 @@ def on_targets(rule: Rule) -> Callable[[Judge], Judge]:
 
         @rule.on(LossCall)
         def by_hand(event: LossCall, seen: Seen) -> Iterator[Evidence]:
-            one = _of_loss(event, seen)
-            if event.verb is not None:
-                _remember(event, one, seen)
-            elif one is not None and (found := judge(one, seen)) is not None:
+            one = _of_loss(event, seen) if event.verb is None else None
+            if one is not None and (found := judge(one, seen)) is not None:
                 yield found
 
         @rule.on(Failure)
@@ -160,13 +192,14 @@ def _pairs(event: ModelCall | Batch, seen: Seen, place: Place | None) -> list[Co
     if found is None or is_ours(found[0].model) or has_own_training(found[0].model):
         return []
     call, x, y = found
-    pairs = outputs_by_name(call.model, y)
+    weights = call.options.get("sample_weight")
+    pairs = outputs_by_name(call.model, y, weights)
     if not pairs:
         output = output_shape(call.model) or output_seen(call.model, seen)
-        pairs = [(output, y, getattr(call.model, "loss", None))] if output is not None else []
+        pairs = [(output, y, getattr(call.model, "loss", None), weights)] if output is not None else []
     return [
-        Compared(call.model, output, target, name_of_loss(loss), loss, x, one, call, place)
-        for output, one, loss in pairs
+        Compared(call.model, output, target, name_of_loss(loss), loss, x, one, weight, call, place)
+        for output, one, loss, weight in pairs
         if (target := shape_in(one)) and len(output) >= 2
     ]
 
@@ -182,20 +215,26 @@ def has_own_training(model: Any) -> bool:
 
 
 def _of_loss(event: LossCall, seen: Seen) -> Compared | None:
-    output, target = shape_in(event.y_pred), shape_in(event.y_true)
+    output, target = sizes_in(event.y_pred), sizes_in(event.y_true)
     if output is None or not target or len(output) < 2:
         return None
     model = event.verb.model if event.verb is not None else last_model(seen)
     loss = name_of_loss(event.loss)
-    return Compared(model, output, target, loss, event.loss, None, event.y_true, None, event.place)
+    return Compared(model, output, target, loss, event.loss, y=event.y_true, place=event.place)
 
 
-def _remember(event: LossCall, one: Compared | None, seen: Seen) -> None:
-    # Shapes only: a dataset's batches are the user's data.
+def remember_compared(event: LossCall, seen: Seen) -> None:
+    """Remembers what a loss compared in training: shapes only, batches are the user's data.
+
+    Args:
+        event: a call of a loss; by hand, or of targets that were given as arrays, it is looked at elsewhere.
+        seen: what was seen.
+    """
     verb = event.verb
-    if one is None or verb is None or verb.within is not None:
+    if verb is None or verb.within is not None or (is_array(verb.y) and not has_own_training(verb.model)):
         return
-    if is_array(verb.y) and not has_own_training(verb.model):
+    one = _of_loss(event, seen)
+    if one is None:
         return
     known = seen.marks(verb.model).get("compared") or []
     sizes = one.output[1:], one.target[1:]

@@ -7,20 +7,18 @@ import re
 from sostenuto.diagnosis.catalogue import Evidence
 from sostenuto.diagnosis.rules.output_ends import end_of, recurrent_end
 from sostenuto.diagnosis.rules.output_pages import SO419
-from sostenuto.diagnosis.rules.output_views import BROADCASTING, steps_of
+from sostenuto.diagnosis.rules.output_views import BROADCASTING, ONE_HOT, SPARSE, steps_of
 from sostenuto.diagnosis.rules.outputs import last_output_only, may_be_judged
 from sostenuto.diagnosis.rules.outputs_compared import Compared, on_targets
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.views import is_recurrent, kinds, source_of, title
 from sostenuto.diagnosis.wording import axes, count
 
-_ONE_HOT = ("categorical_crossentropy", "categorical_focal_crossentropy")
-
 
 @on_targets(SO419)
 def sizes_differ(pair: Compared, seen: Seen) -> Evidence | None:
     """Looks for outputs of one size beside targets of another, of the same kind."""
-    if not may_be_judged(pair) or pair.loss == "sparse_categorical_crossentropy":
+    if not may_be_judged(pair) or pair.loss == SPARSE:
         return None
     output, target = pair.output, pair.target
     if len(output) == 2 and len(target) <= 2:
@@ -44,7 +42,7 @@ def _units(pair: Compared, seen: Seen, units: int | None, wanted: int | None) ->
     layer = recurrent_end(pair.model, seen, pair.output)
     per = " at every step" if len(pair.output) == 3 else ""
     silent = not pair.raised and wanted == 1
-    classes = pair.loss in _ONE_HOT
+    classes = pair.loss in ONE_HOT
     what = "classes" if classes else "targets" if wanted > 1 else "target"
     name = title(end) if end is not None else "the model"
     if end is not None and is_recurrent(end):
@@ -67,7 +65,6 @@ def _units(pair: Compared, seen: Seen, units: int | None, wanted: int | None) ->
         wanted=f"as many units as targets: units {wanted}",
         cause=why + (broadcast if silent else "\nThe loss compares number with number."),
         fix=fix,
-        place=pair.place if pair.call is None else None,
         boundary=(title(layer) if end is None and layer is not None else name, "loss"),
     )
 
@@ -90,7 +87,6 @@ def _steps(pair: Compared, seen: Seen, steps: int, number: int) -> Evidence | No
         f"reads. A forecast\nof {number} steps has another length, and has to be made from its last output.",
         fix=f"{alone}        # return_sequences=False: its last output\n"
         f"keras.layers.Dense({size})        # as the last layer: all {number} steps at once{shaped}",
-        place=pair.place if pair.call is None else None,
         boundary=(title(layer), "loss"),
     )
 

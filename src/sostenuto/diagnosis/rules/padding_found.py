@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from sostenuto.diagnosis.arrays import as_array, padding_in, some_rows
-from sostenuto.diagnosis.events import Padded
+from sostenuto.diagnosis.events import Batch, ModelCall, Padded
 from sostenuto.diagnosis.rules.padding_given import Given
 from sostenuto.diagnosis.rules.padding_source import padding_line
+from sostenuto.diagnosis.rules.token_views import lookups
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import Place
 
@@ -114,6 +115,24 @@ class Found:
             f"{self.padded:,} of {self.steps:,} steps of {self.source} are padding ({value}, padding='{self.side}'), "
             f"in {self.rows:,} of {self.of:,} rows; {self.how}"
         )
+
+
+def looked_up_below_zero(event: ModelCall | Batch, found: Found, seen: Seen) -> bool:
+    """Whether padding of ids is looked up in an Embedding from the end of its table: SO512 tells that.
+
+    Args:
+        event: a call of fit, evaluate or predict, or its first batch.
+        found: the padding.
+        seen: what happened so far.
+    """
+    if found.value is None or found.value >= 0 or found.moved:
+        return False
+    place = event.place.bare() if event.place is not None else None
+    if any(code == "SO512" for code, _ in seen.notes["ids of batches"].get(place, ())):
+        return True
+    given = lookups(event.call, seen, event.x) if isinstance(event, Batch) else lookups(event, seen)
+    ids = [one.ids for one in given if one.ids.ndim == 2 and one.ids.shape[1] == found.length]
+    return any(bool((one == found.value).any()) for one in ids)
 
 
 def remember(event: Padded, seen: Seen) -> None:

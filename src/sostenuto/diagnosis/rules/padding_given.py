@@ -97,11 +97,6 @@ def has_weights(event: ModelCall | Batch) -> bool:
     return isinstance(spec, tuple) and len(spec) > 2
 
 
-def hidden(call: ModelCall) -> bool:
-    """Whether the data comes out of something that nobody may look into beforehand."""
-    return not inputs_given(call)
-
-
 def _parts(value: Any, source: str, whole: str) -> Iterator[Given]:
     if isinstance(value, dict):
         items = [(f"{source}[{name!r}]", one) for name, one in value.items()]

@@ -16,7 +16,7 @@ from sostenuto.diagnosis.rules.padding_effects import (
     padding_known,
     speaks_of_masks,
 )
-from sostenuto.diagnosis.rules.padding_found import Found, remember
+from sostenuto.diagnosis.rules.padding_found import Found, looked_up_below_zero, remember
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import with_keyword
 from sostenuto.diagnosis.views import is_ours, kinds, makes_mask, recurrent_layers, source_of, title
@@ -73,7 +73,9 @@ def nothing_masks(event: ModelCalled, seen: Seen) -> Evidence | None:
     for found in padding_known(model, seen):
         for layer, way in unmasked_readers(model, found.index, seen):
             late = late_mask(model, found.index) is not None
-            if late or masks_on(way) or _masks_elsewhere(model, way, event, found, seen):
+            if late or masks_on(way) or looked_up_below_zero(event, found, seen):
+                continue
+            if _masks_elsewhere(model, way, event, found, seen):
                 continue
             why = effect(event, layer, found, seen)
             if why:

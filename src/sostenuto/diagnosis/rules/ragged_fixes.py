@@ -6,6 +6,7 @@ import sys
 
 from sostenuto.diagnosis.rules.container_views import (
     count_words,
+    masking_line,
     masks_padding,
     module_name,
     numpy_name,
@@ -48,15 +49,15 @@ def mask(place: Place | None, lengths: Lengths | None) -> str:
     """The line that keeps the padding from being read as data; "" where the program has it."""
     if only_torch(place):
         return (
-            "pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)      "
-            "# so that the padding is not read as data"
+            "# and pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False), so that the padding is "
+            "not read as data"
         )
     if masks_padding(place):
         return ""
     if is_tokens(place, lengths) or (lengths is None and uses_layer(place, "Embedding")):
-        return "Embedding(..., mask_zero=True)      # so that the padding is not read as data"
+        return "# and Embedding(..., mask_zero=True), so that the padding is not read as data"
     value = _FAR if lengths is not None and lengths.zeros else "0.0"
-    return f"keras.layers.Masking(mask_value={value}) before the recurrent layer, so that padding is not read as data"
+    return masking_line(value)
 
 
 def ragged_fix(place: Place | None, source: str, lengths: Lengths | None, line: str = "") -> str:
@@ -70,9 +71,9 @@ def ragged_fix(place: Place | None, source: str, lengths: Lengths | None, line: 
     """
     lines = [line or padded(place, source, lengths), mask(place, lengths)]
     if lengths is not None and lengths.tokens and lengths.zeros and is_tokens(place, lengths):
-        lines.append("0 is among the ids: add 1 to all of them first, because 0 is what pads")
+        lines.append("# 0 is among the ids: add 1 to all of them first, because 0 is what pads")
     if not only_torch(place):
-        lines.append(f"or, without any padding: sostenuto.Sequences.from_list({source}) with a SequenceModel")
+        lines.append(f"# or, without any padding: sostenuto.Sequences.from_list({source}) with a SequenceModel")
     return "\n".join(one for one in lines if one)
 
 

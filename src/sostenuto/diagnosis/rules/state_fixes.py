@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import Any
 
@@ -101,16 +102,24 @@ def for_rank(
     return _with_states(call, place, rows)
 
 
-def for_width(call: LayerCall, source: str, wrong: int, wide: int, letters: list[str], turned: bool) -> str:
+def for_width(
+    call: LayerCall, place: Place | None, source: str, wrong: int, wide: int, letters: list[str], turned: bool
+) -> str:
     """A layer as wide as its state, or a state made as wide as the layer."""
     if turned:
         return "keras.ops.transpose(state)        # (batch, units)"
     match = re.search(rf"\b{wide}\b", source)
     fix = source[: match.start()] + str(wrong) + source[match.end() :] if match else f"units={wrong}"
-    both = letters if len(letters) <= 2 else letters[:2]
+    both = _names_in(source_in(call, place)) or (letters if len(letters) <= 2 else letters[:2])
     return f"{fix}        # as many units as the state\n# or project the state first: {', '.join(both)} = " + ", ".join(
         f"keras.layers.Dense({wide})({one})" for one in both
     )
+
+
+def _names_in(states: str) -> list[str]:
+    # The user's own names, where each state has one: [state_h, state_c].
+    names = [one.strip() for one in states.strip("[]()").split(",")]
+    return names if all(name.isidentifier() for name in names) and states[:1] in ("[", "(") else []
 
 
 def source_in(call: LayerCall, place: Place | None) -> str:
@@ -138,7 +147,7 @@ def for_rows(call: LayerCall, place: Place | None, state: Any, rows: int, other:
     name = name or "state"
     zeros = f"keras.ops.zeros(({rows}, {wide}))"
     fresh = f"{name} = " + (f"[{zeros} for _ in range({len(value) if value else 2})]" if many else zeros)
-    fresh += f"        # {rows} new sequences: the state is zero"
+    fresh += f"        # {_before_call(place, name, rows)}{rows} new sequences: the state is zero"
     batch = "\n# by itself for any batch: keras.ops.shape(x)[0] rows; so.LSTM keeps state by id for batches of any size"
     if other == 1:
         each = f"keras.ops.repeat({'one' if many else name}, {rows}, axis=0)"
@@ -148,3 +157,17 @@ def for_rows(call: LayerCall, place: Place | None, state: Any, rows: int, other:
         cut = f"[one[:{rows}] for one in {name}]" if many else f"{name}[:{rows}]"
         return f"{name} = {cut}        # if the first {rows} sequences go on\n# or {fresh}"
     return fresh + batch
+
+
+def _before_call(place: Place | None, name: str, rows: int) -> str:
+    # States that a function is given have to be made where it is called: within, they would be the same for all calls.
+    tree = place.module() if place is not None else None
+    if place is None or tree is None:
+        return ""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef) or node.name != place.function:
+            continue
+        arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        if node.lineno <= place.line <= (node.end_lineno or 0) and any(one.arg == name for one in arguments):
+            return f"before {node.name}(...) gets {rows} rows; "
+    return ""

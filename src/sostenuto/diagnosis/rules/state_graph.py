@@ -22,7 +22,8 @@ _MESSAGE = re.compile(r"not connected to `?inputs|[Gg]raph disconnected")
 def two_inputs(failure: Failure, seen: Seen) -> Evidence | None:
     """Looks for a model made of one Input and of outputs that come from another."""
     place = failure.place
-    if place is None or not _MESSAGE.search(failure.message):
+    # In fit and its siblings it is the data that leaves an input open.
+    if place is None or failure.verb is not None or not _MESSAGE.search(failure.message):
         return None
     call = place.call("Model", "Functional")
     fresh = [
@@ -39,7 +40,9 @@ def two_inputs(failure: Failure, seen: Seen) -> Evidence | None:
         made = "outputs that were computed from another Input than the model's"
     fix = f"inputs = {first}\n"
     if call is not None:
-        text = place.source(call)
+        statement = place.statement()
+        whole = isinstance(statement, ast.Assign | ast.Return) and statement.value is call
+        text = place.source(statement if whole and statement is not None else call)
         for one in fresh:
             text = text.replace(place.source(one), "inputs")
         fix += text

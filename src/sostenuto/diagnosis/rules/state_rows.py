@@ -38,7 +38,7 @@ def negative_padding(failure: Failure, seen: Seen) -> Evidence | None:
         wanted=f"0 or more: the state {state} has {many}, the batch is smaller",
         cause=f"The zeros fill the state up to the batch, which works only while the batch grows. When it shrinks, the "
         f"number of\nmissing rows is negative{f' ({missing})' * (missing[:1] == '-')}, and there is no such array.",
-        fix=f"{state} = {state}[:{wanted}]        # where the batch is smaller\n"
+        fix=_cut(place, call, difference, state, wanted) + "\n"
         "# rows are still matched by position; so.LSTM(..., stateful=True) or a session keeps one state per sequence",
         boundary=(state,),
     )
@@ -53,6 +53,39 @@ def _zeros(place: Place) -> tuple[ast.Call, ast.BinOp] | None:
                     if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Sub) and _state_in(part.right):
                         return one, part
     return None
+
+
+def _cut(place: Place, call: ast.Call, difference: ast.BinOp, state: str, wanted: str) -> str:
+    # All states that are filled up here, cut in front of the question whether they have to be.
+    states, line = [state], 0
+    left = ast.dump(difference.left)
+    for statement in _branches(place):
+        found = [
+            name
+            for one in ast.walk(statement)
+            if isinstance(one, ast.BinOp) and isinstance(one.op, ast.Sub) and ast.dump(one.left) == left
+            if (name := _state_in(one.right))
+        ]
+        states += [name for name in dict.fromkeys(found) if name not in states]
+        line = statement.lineno
+    cut = f"{', '.join(states)} = {', '.join(f'{one}[:{wanted}]' for one in states)}"
+    where = f"in front of line {line}: " if line else ""
+    return f"{cut}        # {where}no change where the batch is as large, or larger"
+
+
+def _branches(place: Place) -> list[ast.stmt]:
+    # The statement that failed and the ifs around it, up to the function, innermost first.
+    tree, found = place.module(), []
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.stmt) and node.lineno <= place.line <= (node.end_lineno or node.lineno):
+            found.append(node)
+    found.sort(key=lambda one: one.lineno, reverse=True)
+    kept = []
+    for node in found:
+        if hasattr(node, "body") and not isinstance(node, ast.If):
+            break
+        kept.append(node)
+    return kept
 
 
 def _state_in(node: ast.AST) -> str:

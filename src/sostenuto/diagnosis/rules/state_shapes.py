@@ -247,7 +247,7 @@ def other_width(call: LayerCall, place: Place | None, seen: Seen) -> Evidence | 
         got=f"a state of {wrong} units, from {giver}" + (f", {origin.place.words}" if origin and origin.place else ""),
         wanted=f"a state of {wide} units: as wide as {title(call.layer)}, {source_of(call.layer, seen)}",
         cause=cause,
-        fix=for_width(call, source_of(call.layer, seen), wrong, wide, letters, turned),
+        fix=for_width(call, place, source_of(call.layer, seen), wrong, wide, letters, turned),
         place=place,
         boundary=(giver, title(call.layer)),
     )

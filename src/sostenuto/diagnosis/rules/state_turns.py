@@ -24,7 +24,7 @@ from sostenuto.diagnosis.rules.state_views import (
     size,
 )
 from sostenuto.diagnosis.seen import Seen
-from sostenuto.diagnosis.source import Place, with_keyword
+from sostenuto.diagnosis.source import Place, called, with_keyword
 from sostenuto.diagnosis.views import is_model, kinds, recurrent_layers, source_of, stateful_layers, title
 
 SO329 = rule(
@@ -75,6 +75,7 @@ outputs = lstm(x)
 
 # So many turns with one state are no accident.
 _TURNS = 3
+_VERBS = ("fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch")
 
 
 @dataclass
@@ -200,6 +201,10 @@ def _carried(names: list[str], passed: str, source: str) -> str:
 def without_state(event: LayerCall, seen: Seen) -> Evidence | None:
     """Looks for a layer, or a model of layers, that is called step by step and keeps nothing between the calls."""
     if event.symbolic or event.outer is not None or event.place is None:
+        return None
+    node = event.place.node()
+    # What fit calls are batches, where its line is the last of the user's: no steps of one sequence.
+    if isinstance(node, ast.Call) and called(node) in _VERBS:
         return None
     layer = event.layer
     if keeps_known_states(layer) and not is_cell(layer):

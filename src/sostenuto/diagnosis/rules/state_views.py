@@ -143,7 +143,9 @@ def units_of(layer: Any) -> int | None:
 
 def raw_states(call: LayerCall) -> Any:
     """What a call was given as its states, as it was given; None where there was nothing."""
-    return next((call.options[name] for name in _NAMES if call.options.get(name) is not None), None)
+    # Of Keras's own only cells know the name "states": elsewhere it is an argument that Keras refuses.
+    names = [name for name in _NAMES if name != "states" or is_cell(call.layer) or not is_keras_own(call.layer)]
+    return next((call.options[name] for name in names if call.options.get(name) is not None), None)
 
 
 def given_states(call: LayerCall) -> list[Any] | None:

@@ -236,7 +236,7 @@ def _begun(event: ModelCall, log: Log, running: list[tuple[Any, Run]]) -> Log | 
     data = first_of(event.x)
     array = as_array(data)
     if array is not None:
-        run.piece = piece_of(array[: run.plan.batch] if run.plan.batches != 1 else array, data)
+        run.piece = piece_of(array[: run.plan.batch] if run.plan.batches != 1 and array.ndim else array, data)
     running.append((log, run))
     return log
 

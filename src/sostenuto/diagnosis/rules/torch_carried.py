@@ -290,11 +290,21 @@ def _graph(stale: dict[str, object], got: str, unsure: bool) -> Evidence:
         wanted="the numbers of the hidden state alone: detach() before it is used again",
         cause="A state that a module returns hangs on the autograd graph of all calls that made it. Passed on as it "
         "is,\nit brings that graph into the next call, and backward() goes through it a second time.",
-        fix=f"{fix}        # before the next call",
+        fix=f"{fix}        # {_behind(place, node if isinstance(node, ast.expr) else ast.Name(name))}",
         unsure="whether gradients through all earlier chunks are wanted; they make every step slower than the last"
         if unsure
         else "",
     )
+
+
+def _behind(place: object, state: ast.expr) -> str:
+    # Behind the call, if that sets the state: in front of the first call there may be no state yet.
+    statement = place.statement() if isinstance(place, Place) else None
+    if isinstance(statement, ast.Assign):
+        names = {ast.unparse(one) for target in statement.targets for one in ast.walk(target)}
+        if all(ast.unparse(one) in names for one in (state.elts if isinstance(state, ast.Tuple) else [state])):
+            return f"after line {statement.end_lineno or statement.lineno}, in front of the next call"
+    return "where the state is set, in front of the next call"
 
 
 def _from_source(failure: Failure) -> dict[str, object]:

@@ -1,21 +1,18 @@
-"""Windows of a series: targets that lie inside of their window, and windows that run from one series into the next."""
+"""Windows of a series whose targets lie inside of them."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from sostenuto.diagnosis.arrays import as_array
 from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import ModelCall, Windows
-from sostenuto.diagnosis.rules.container_calls import written
+from sostenuto.diagnosis.rules.output_views import output_shape
+from sostenuto.diagnosis.rules.padding_given import Given, inputs_given, targets_given
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import Place
-from sostenuto.diagnosis.wording import count
 
 SO231 = rule(
     "SO231",
@@ -37,37 +34,11 @@ windows = keras.utils.timeseries_dataset_from_array(series[:-6, None], series[6:
 """,
 )
 
-SO233 = rule(
-    "SO233",
-    "Windows run from one sequence of a table into the next",
-    """A table that holds several machines, patients or stations one below the other is several sequences. Windows cut
-    over the whole of it begin in one and end in another: steps that never followed one another.""",
-    """Cut windows of each sequence alone: table.groupby("machine"). Sequences.from_table(table, id="machine", ...)
-    keeps them apart by itself.""",
-    example="""
-import numpy as np, pandas as pd, keras
-table = pd.DataFrame({"machine": ["a"] * 60 + ["b"] * 60, "speed": np.random.default_rng(0).normal(size=120)})
-windows = keras.utils.timeseries_dataset_from_array(table[["speed"]].to_numpy(), None, sequence_length=6)
-""",
-    repaired="""
-import numpy as np, pandas as pd, keras
-table = pd.DataFrame({"machine": ["a"] * 60 + ["b"] * 60, "speed": np.random.default_rng(0).normal(size=120)})
-for name, part in table.groupby("machine"):
-    windows = keras.utils.timeseries_dataset_from_array(part[["speed"]].to_numpy(), None, sequence_length=6)
-""",
-)
-
-# Positions and places that are compared; a match at all of them is no accident.
+# Windows and places in them that are compared; a match at all of them is no accident.
 _POINTS, _DEEP, _COLUMNS = 500, 600, 64
 
-_IDS = re.compile(
-    r"(?:^|_)(?:id|unit|machine|station|engine|user|patient|customer|device|sensor|series|subject|sequence|group|store|"
-    r"item|trip|session|ticker|symbol|site|pump|house|vehicle|name|case|run|batch|player|country|city)s?(?:_|$|\d)|id$",
-    re.IGNORECASE,
-)
 
-
-# --- targets inside of their windows ---------------------------------------------------------------------------------
+# --- windows that Keras cut ------------------------------------------------------------------------------------------
 
 
 @SO231.on(Windows)
@@ -81,7 +52,7 @@ def target_inside(event: Windows, seen: Seen) -> Evidence | None:
     rate = int(event.options.get("sampling_rate") or 1)
     last = (length - 1) * rate
     for shift in range(0, min(last, _DEEP) + 1, rate):
-        column = _same(data, targets, shift)
+        column = _same(data, targets, shift, last + rate)
         if column is None:
             continue
         place = shift // rate
@@ -106,24 +77,36 @@ def target_inside(event: Windows, seen: Seen) -> Evidence | None:
     return None
 
 
-def _same(data: np.ndarray, targets: np.ndarray, shift: int) -> int | None:
-    # The column of data that targets are, shifted; None where there is none.
-    points = np.unique(np.linspace(0, min(len(targets), len(data) - shift) - 1, _POINTS).astype(int))
+def _same(data: np.ndarray, targets: np.ndarray, shift: int, behind: int) -> int | None:
+    # The column of data that targets are, shifted; None where there is none, or where those behind fit as well.
+    points = _points(min(len(targets), len(data) - behind))
     if len(points) < 8:
         return None
     goal = targets[points, 0].astype("float64")
-    if not np.isfinite(goal).all() or goal.std() == 0:
-        return None
     for column in range(min(data.shape[1], _COLUMNS)):
-        value = data[points + shift, column].astype("float64")
-        # Scaled targets are the same targets.
-        if value.std() and np.allclose(_standard(value), _standard(goal), atol=1e-3) and len(np.unique(goal)) > 4:
+        value = data[:, column]
+        if _are(goal, value[points + shift], value[points + behind]):
             return column
     return None
 
 
-def _standard(values: np.ndarray) -> np.ndarray:
-    return (values - values.mean()) / values.std()
+def _points(number: int) -> np.ndarray:
+    return np.unique(np.linspace(0, max(number - 1, 0), _POINTS).astype(int))
+
+
+def _are(goal: np.ndarray, value: np.ndarray, behind: np.ndarray) -> bool:
+    # Scaled targets are the same targets. A series that moves slowly is like itself a step later: the nearer counts.
+    if not np.isfinite(goal).all() or len(np.unique(goal)) <= 4:
+        return False
+    distance = _distance(goal, value)
+    return distance < 1e-3 and distance * 10 < _distance(goal, behind)
+
+
+def _distance(one: np.ndarray, other: np.ndarray) -> float:
+    one, other = one.astype("float64"), other.astype("float64")
+    if not one.std() or not np.isfinite(other).all() or not other.std():
+        return np.inf
+    return float(np.abs((one - one.mean()) / one.std() - (other - other.mean()) / other.std()).max())
 
 
 def _source(place: Place | None, name: str, position: int) -> str:
@@ -137,127 +120,69 @@ def _sliced(source: str, rows: str) -> str:
     return f"{source}[{rows}]"
 
 
+# --- windows that a program cut itself -------------------------------------------------------------------------------
+
+
 @SO231.on(ModelCall)
 def target_in_own_window(event: ModelCall, seen: Seen) -> Evidence | None:
     """Looks for the same in windows that the program cut itself: those that overlap, one step apart."""
-    x, y = as_array(event.x), as_array(event.y)
-    if event.verb != "fit" or event.within is not None or x is None or y is None or x.ndim != 3 or len(x) < 16:
+    if event.verb not in ("fit", "train_on_batch") or event.within is not None:
         return None
-    y = y.reshape(len(y), -1) if y.ndim <= 3 and y.shape[:1] == x.shape[:1] else None
-    if y is None or y.shape[1] != 1 or not _slides(x):
+    targets, output = targets_given(event), output_shape(event.model)
+    if targets is None or targets.array.ndim not in (1, 2, 3) or (output is not None and len(output) == 3):
         return None
-    goal = y[:, 0].astype("float64")
-    if not np.isfinite(goal).all() or len(np.unique(goal)) <= 4:
-        return None
-    steps = x.shape[1]
-    for place in range(steps - 1, -1, -1):
-        for column in range(min(x.shape[2], _COLUMNS)):
-            if np.array_equal(x[:, place, column].astype("float64"), goal):
-                where = "the last step" if place == steps - 1 else f"step {place + 1} of {steps}"
-                source = written(event, "x")
-                ahead = steps - place
-                return Evidence(
-                    title="The target of every window lies inside of the window.",
-                    got=f"{written(event, 'y')}[i] equals {source}[i, {place}, {column}], {where} of its own window, "
-                    f"in all {len(x):,} windows",
-                    wanted="the value behind the window",
-                    cause="The windows move on by one step, and each contains its own target: the index of the target "
-                    f"is off by {ahead if ahead > 1 else 'one'}.\nThe model learns to copy it; the leak makes every "
-                    f"test look perfect, and nothing is forecast.",
-                    fix=f"x[i] = series[i : i + {steps}]\ny[i] = series[i + {steps}]        # not series[i + {place}]: "
-                    "the first value after the window",
-                    boundary=("targets", "window"),
-                )
-    return None
-
-
-def _slides(x: np.ndarray) -> bool:
-    # Each window is the one before, a step later.
-    if x.shape[1] < 2 or len(x) < 2:
-        return False
-    rows = np.unique(np.linspace(0, len(x) - 2, 50).astype(int))
-    return bool(np.mean([np.array_equal(x[row, 1:], x[row + 1, :-1]) for row in rows]) > 0.9)
-
-
-# --- windows from one sequence into the next -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Blocks:
-    """A column that says which rows of a table belong together."""
-
-    table: str
-    column: str
-    number: int
-    rows: int
-
-
-@SO233.on(Windows)
-def over_the_border(event: Windows, seen: Seen) -> Evidence | None:
-    """Looks for windows over a whole table that holds several sequences."""
-    length = int(event.options.get("sequence_length") or 1) * int(event.options.get("sampling_rate") or 1)
-    data = as_array(event.data)
-    if data is None or event.place is None:
-        return None
-    for blocks in _blocks(event.place.names):
-        if abs(blocks.rows - len(data)) <= length:
-            return _crossing(blocks, length, "timeseries_dataset_from_array")
-    return None
-
-
-@SO233.on(ModelCall)
-def windows_over_the_border(event: ModelCall, seen: Seen) -> Evidence | None:
-    """Looks for windows that a program cut itself, over a whole table that holds several sequences."""
-    x = as_array(event.x)
-    if event.verb != "fit" or event.within is not None or x is None or x.ndim != 3 or event.place is None:
-        return None
-    if not _slides(x):
-        return None
-    for blocks in _blocks(event.place.names):
-        # Windows of each sequence alone are fewer: the last ones of every block are missing.
-        if 0 <= blocks.rows - len(x) <= x.shape[1] + 1 and blocks.number * x.shape[1] < blocks.rows:
-            return _crossing(blocks, x.shape[1], written(event, "x"))
-    return None
-
-
-def _crossing(blocks: _Blocks, length: int, source: str) -> Evidence | None:
-    borders = blocks.number - 1
-    crossing = borders * (length - 1)
-    if crossing < 1:
-        return None
-    return Evidence(
-        title=f"{count(crossing, 'window')} of {source} run from one {blocks.column} into the next.",
-        got=f"windows of {length} steps over all {blocks.rows:,} rows of {blocks.table}, which hold "
-        f"{blocks.number} sequences by column {blocks.column!r}",
-        wanted=f"windows within one {blocks.column} each: {count(borders, 'border')} that no window crosses",
-        cause=f"The rows of several sequences ({blocks.column}) stand one below the other and are read as one. At each "
-        f"border, windows begin\nin one and end in the other: steps that never followed one another.",
-        fix=f"for name, part in {blocks.table}.groupby({blocks.column!r}):        # windows of each {blocks.column} "
-        f"alone\n    ...\n# or so.Sequences.from_table({blocks.table}, id={blocks.column!r}, ...)",
-        boundary=(blocks.column, "window"),
-    )
-
-
-def _blocks(names: Mapping[str, Any]) -> Iterator[_Blocks]:
-    for name, value in names.items():
-        if name.startswith("_") or type(value).__name__ != "DataFrame" or not hasattr(value, "columns"):
+    y = targets.array.reshape(len(targets.array), -1) if len(targets.array) else targets.array
+    for given in inputs_given(event):
+        x = given.array if given.array.ndim == 3 else given.array[..., None]
+        if x.ndim != 3 or len(x) < 16 or len(y) != len(x) or not slides(x, 1):
             continue
-        for column in list(value.columns)[:_COLUMNS]:
-            # A table of any library, with columns of any kind.
-            try:
-                values = np.asarray(value[column])
-            except Exception:
-                continue
-            if values.ndim != 1 or len(values) < 20 or values.dtype.kind == "f" or not isinstance(column, str):
-                continue
-            changes = int((values[1:] != values[:-1]).sum())
-            texts = values.dtype.kind in "OUS"
-            if not 1 <= changes <= len(values) // 8 or not (texts or _IDS.search(column)):
-                continue
-            if len(set(values[:: max(len(values) // 2000, 1)].tolist())) >= 2 and _apart(values, changes):
-                yield _Blocks(name, column, changes + 1, len(values))
+        # As many targets as steps: what is read is to be given back, or every step has its own.
+        if y.shape[1] > 1 and y.shape[1] >= x.shape[1]:
+            continue
+        for place, column in _places(x, y[:, 0].astype("float64")):
+            return _inside(given, targets, x, y, place, column)
+    return None
 
 
-def _apart(values: np.ndarray, changes: int) -> bool:
-    # Each id in one block: a column that comes and goes is a feature.
-    return len(set(values.tolist())) == changes + 1
+def slides(x: np.ndarray, stride: int) -> bool:
+    """Whether windows (N, T, F) overlap all along: each is the one before, so many steps later."""
+    if not 0 < stride < x.shape[1] or len(x) < 2:
+        return False
+    some = np.unique(np.linspace(0, len(x) - 2, 20).astype(int))
+    if not np.array_equal(x[some, stride:], x[some + 1, :-stride]):
+        return False
+    return np.array_equal(x[:-1, stride:], x[1:, :-stride])
+
+
+def _places(x: np.ndarray, goal: np.ndarray) -> Iterator[tuple[int, int]]:
+    # The value behind a window is the last one of the window a step later.
+    points = _points(len(x) - 1)
+    for place in range(x.shape[1] - 1, max(x.shape[1] - 1 - _DEEP, -1), -1):
+        for column in range(min(x.shape[2], _COLUMNS)):
+            if _are(goal[points], x[points, place, column], x[points + 1, -1, column]):
+                yield place, column
+
+
+def _inside(given: Given, targets: Given, x: np.ndarray, y: np.ndarray, place: int, column: int) -> Evidence:
+    steps = x.shape[1]
+    where = "the last step" if place == steps - 1 else f"step {place + 1} of {steps}"
+    ahead = steps - place
+    first = "[i]" if y.shape[1] == 1 else "[i, 0]"
+    several = f"y[i] = series[i + {steps} : i + {steps + y.shape[1]}]"
+    equals = "equals" if np.allclose(y[:, 0], x[:, place, column], rtol=1e-4) else "is, but for its scale,"
+    index = f"[i, {place}, {column}]" if given.array.ndim == 3 else f"[i, {place}]"
+    goal, source, whole = targets.source, given.source, ""
+    if goal.startswith("the targets in "):
+        goal, source, whole = "y", "x", f"in {given.source}, "
+    return Evidence(
+        title="The target of every window lies inside of the window.",
+        got=f"{whole}{goal}{first} {equals} {source}{index}, {where} of its own window, in all {len(x):,} windows",
+        wanted="the value behind the window",
+        cause="The windows move on by one step, and each contains its own target: the index of the target "
+        f"is off by {ahead if ahead > 1 else 'one'}.\nThe model learns to copy it; the leak makes every "
+        f"test look perfect, and nothing is forecast.",
+        fix=f"x[i] = series[i : i + {steps}]\n"
+        + (f"y[i] = series[i + {steps}]" if y.shape[1] == 1 else several)
+        + f"        # not from series[i + {place}] on: the first value after the window",
+        boundary=("targets", "window"),
+    )
