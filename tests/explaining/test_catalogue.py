@@ -8,12 +8,12 @@ import keras
 import pytest
 
 from sostenuto.diagnosis import rules
-from tests.explaining.scripts import run_text
+from tests.explaining.scripts import HOME, run_text
 
 RULES = list(rules().values())
 BACKEND = keras.backend.backend()
 # What depends on no backend runs on one.
-HERE = [one for one in RULES if one.example and one.backend in (BACKEND, "" if BACKEND == "jax" else BACKEND)]
+HERE = [one for one in RULES if one.example and one.backend in (BACKEND, "" if BACKEND == HOME else BACKEND)]
 
 
 def test_every_code_has_an_example_or_says_what_it_would_take():

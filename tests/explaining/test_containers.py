@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import pytest
 
-from tests.explaining.scripts import run_text
+from tests.explaining.scripts import HOME, run_text
 
 pytestmark = pytest.mark.backend
 
@@ -852,7 +852,7 @@ model.fit(x, y, verbose=0)
 """,
 }
 
-HERE = [name for name in MISTAKES if BACKEND == "jax" or name in EVERYWHERE]
+HERE = [name for name in MISTAKES if BACKEND == HOME or name in EVERYWHERE]
 
 
 @pytest.mark.parametrize(("text", "code", "said"), [MISTAKES[name] for name in HERE], ids=HERE)
@@ -866,7 +866,7 @@ def test_the_mistake_is_found(text, code, said, tmp_path):
     assert [one for one in said if one not in str(report)] == [], report
 
 
-@pytest.mark.skipif(BACKEND != "jax", reason="the same on every backend")
+@pytest.mark.skipif(BACKEND != HOME, reason="the same on every backend")
 @pytest.mark.parametrize("text", RIGHT.values(), ids=RIGHT)
 def test_a_right_program_is_left_alone(text, tmp_path):
     report, _, errors = run_text(BEGIN + text, tmp_path)

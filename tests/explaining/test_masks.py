@@ -6,9 +6,9 @@ import keras
 import pytest
 
 from tests.explaining.masked_programs import BEGIN, MISTAKES, RAISES, RIGHT
-from tests.explaining.scripts import run_text
+from tests.explaining.scripts import HOME, run_text
 
-if keras.backend.backend() != "jax":
+if keras.backend.backend() != HOME:
     pytest.skip("the same on every backend", allow_module_level=True)
 
 pytestmark = pytest.mark.backend

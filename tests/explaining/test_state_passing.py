@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import pytest
 
-from tests.explaining.scripts import run_text
+from tests.explaining.scripts import HOME, run_text
 from tests.explaining.states_carried import MISTAKES as CARRIED
 from tests.explaining.states_placed import MISTAKES as PLACED
 from tests.explaining.states_right import RIGHT
@@ -26,8 +26,12 @@ y = rng.random((4, 1)).astype("float32")
 
 # Messages of failures differ between backends; the rest is the same on each of them.
 FAILS = {"SO321", "SO322", "SO324", "SO325", "SO326", "SO327", "SO336"}
+# On torch the last output and the hidden state are one tensor, which is told as the state twice.
+ON_JAX = {"output h"}
 MISTAKES = {
-    name: one for name, one in (UNPACKED | STARTED | PLACED | CARRIED).items() if BACKEND == "jax" or one[0] in FAILS
+    name: one
+    for name, one in (UNPACKED | STARTED | PLACED | CARRIED).items()
+    if BACKEND == ("jax" if name in ON_JAX else HOME) or one[0] in FAILS
 }
 
 

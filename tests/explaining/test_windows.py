@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 import pytest
 
-from tests.explaining.scripts import run_text
+from tests.explaining.scripts import HOME, run_text
 from tests.explaining.window_programs import BEGIN, MISTAKES, RIGHT
 
-if keras.backend.backend() != "jax":
+if keras.backend.backend() != HOME:
     pytest.skip("the same on every backend", allow_module_level=True)
 
 pytestmark = pytest.mark.backend

@@ -242,4 +242,5 @@ y = x[:, -1, 0]
 model = keras.Sequential([keras.Input((10, 3)), keras.layers.LSTM(4), keras.layers.Dense(1)])
 error = model(x)[:, 0] - y
 """,
+    backend="jax",
 )

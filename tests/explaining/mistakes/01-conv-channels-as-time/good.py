@@ -14,12 +14,14 @@ emg = np.sin((2 + gesture[:, None, None]) * seconds + phase)
 emg += 0.1 * rng.normal(size=(90, n_channels, n_times))
 emg = emg.transpose(0, 2, 1).astype("float32")
 
-model = keras.Sequential([
-    keras.Input(shape=emg.shape[1:]),
-    layers.Conv1D(16, 5, padding="same", activation="relu"),
-    layers.LSTM(16),
-    layers.Dense(n_gestures, activation="softmax"),
-])
+model = keras.Sequential(
+    [
+        keras.Input(shape=emg.shape[1:]),
+        layers.Conv1D(16, 5, padding="same", activation="relu"),
+        layers.LSTM(16),
+        layers.Dense(n_gestures, activation="softmax"),
+    ]
+)
 model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 model.fit(emg, gesture, epochs=2, batch_size=15, verbose=0)
 print("input", model.input_shape, "output", model.predict(emg[:4], verbose=0).shape)

@@ -16,11 +16,13 @@ for scan, up in zip(scans, rising[:, 0], strict=True):
 
 columns = scans.transpose(0, 2, 1).astype("float32")
 
-model = keras.Sequential([
-    keras.Input(shape=(width, height)),
-    layers.LSTM(16),
-    layers.Dense(1, activation="sigmoid"),
-])
+model = keras.Sequential(
+    [
+        keras.Input(shape=(width, height)),
+        layers.LSTM(16),
+        layers.Dense(1, activation="sigmoid"),
+    ]
+)
 model.compile(optimizer=keras.optimizers.Adam(0.01), loss="binary_crossentropy", metrics=["accuracy"])
 model.fit(columns, rising, epochs=2, batch_size=8, verbose=0)
 print("brightest pixel per step", columns[0].max(axis=1)[:8].round(2))

@@ -6,9 +6,9 @@ from keras import layers
 keras.utils.set_random_seed(5)
 rng = np.random.default_rng(5)
 START = 10
-numbers = rng.integers(0, 10, size=(200, 6))
+numbers = rng.integers(0, 10, size=(192, 6))
 backwards = numbers[:, ::-1]
-shifted = np.concatenate([np.full((200, 1), START), backwards[:, :-1]], axis=1)
+shifted = np.concatenate([np.full((192, 1), START), backwards[:, :-1]], axis=1)
 
 source = keras.Input(shape=(6,), dtype="int32", name="source")
 _, state_h, state_c = layers.LSTM(32, return_state=True)(layers.Embedding(10, 8)(source))

@@ -5,8 +5,8 @@ from keras import layers
 
 keras.utils.set_random_seed(1)
 tune = np.array([0, 2, 4, 5, 7, 5, 4, 2] * 12)
-x = np.stack([tune[i:i + 16] for i in range(64)])
-y = np.stack([tune[i + 1:i + 17] for i in range(64)])
+x = np.stack([tune[i : i + 16] for i in range(64)])
+y = np.stack([tune[i + 1 : i + 17] for i in range(64)])
 
 embed = layers.Embedding(8, 8)
 lstm = layers.LSTM(24, return_sequences=True, return_state=True)

@@ -7,14 +7,16 @@ keras.utils.set_random_seed(6)
 rng = np.random.default_rng(6)
 tide = (np.sin(np.arange(340) / 9) + 0.1 * rng.normal(size=340)).astype("float32")
 steps, batch_size = 20, 32
-windows = np.stack([tide[i:i + steps] for i in range(320)])[..., None]
-following = tide[steps:steps + 320, None]
+windows = np.stack([tide[i : i + steps] for i in range(320)])[..., None]
+following = tide[steps : steps + 320, None]
 
-model = keras.Sequential([
-    keras.Input(batch_shape=(batch_size, steps, 1)),
-    layers.LSTM(16, stateful=True),
-    layers.Dense(1),
-])
+model = keras.Sequential(
+    [
+        keras.Input(batch_shape=(batch_size, steps, 1)),
+        layers.LSTM(16, stateful=True),
+        layers.Dense(1),
+    ]
+)
 model.compile(optimizer=keras.optimizers.Adam(0.01), loss="mse")
 model.fit(windows, following, epochs=1, batch_size=batch_size, shuffle=False, verbose=0)
 forecast = model.predict(windows, batch_size=batch_size, verbose=0)

@@ -13,16 +13,18 @@ trainer.compile(optimizer=keras.optimizers.Adam(0.03), loss="mse")
 both = np.stack([pump_a, pump_b])[..., None]
 trainer.fit(both[:, :-1], both[:, 1:], epochs=2, verbose=0)
 
-monitor = keras.Sequential([
-    keras.Input(batch_shape=(1, 20, 1)),
-    layers.LSTM(16, return_sequences=True, stateful=True),
-    layers.Dense(1),
-])
+monitor = keras.Sequential(
+    [
+        keras.Input(batch_shape=(1, 20, 1)),
+        layers.LSTM(16, return_sequences=True, stateful=True),
+        layers.Dense(1),
+    ]
+)
 monitor.set_weights(trainer.get_weights())
 
 for name, pump in [("A", pump_a), ("B", pump_b)]:
     errors = []
     for start in range(0, 200, 20):
-        foretold = keras.ops.convert_to_numpy(monitor(pump[None, start:start + 20, None]))
-        errors.append(np.mean((foretold[0, :, 0] - pump[start + 1:start + 21]) ** 2))
+        foretold = keras.ops.convert_to_numpy(monitor(pump[None, start : start + 20, None]))
+        errors.append(np.mean((foretold[0, :, 0] - pump[start + 1 : start + 21]) ** 2))
     print("pump", name, "first chunk", round(float(errors[0]), 4), "mean", round(float(np.mean(errors)), 4))

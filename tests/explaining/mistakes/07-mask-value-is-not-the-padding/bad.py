@@ -13,12 +13,14 @@ for hurry in hurried[:, 0]:
 
 x = keras.utils.pad_sequences(journeys, padding="post", value=-1.0, dtype="float32")
 
-model = keras.Sequential([
-    keras.Input(shape=(x.shape[1], 2)),
-    layers.Masking(mask_value=0.0),
-    layers.LSTM(8),
-    layers.Dense(1, activation="sigmoid"),
-])
+model = keras.Sequential(
+    [
+        keras.Input(shape=(x.shape[1], 2)),
+        layers.Masking(mask_value=0.0),
+        layers.LSTM(8),
+        layers.Dense(1, activation="sigmoid"),
+    ]
+)
 model.compile(optimizer=keras.optimizers.Adam(0.01), loss="binary_crossentropy", metrics=["accuracy"])
 model.fit(x, hurried, epochs=2, batch_size=12, verbose=0)
 print("accuracy", round(model.evaluate(x, hurried, verbose=0)[1], 3))

@@ -14,7 +14,7 @@ table = np.concatenate(parts)
 size = 12
 windows, targets = [], []
 for i in range(len(table) - size):
-    windows.append(table[i:i + size, 1:])
+    windows.append(table[i : i + size, 1:])
     targets.append(table[i + size, 1:])
 x, y = np.array(windows, dtype="float32"), np.array(targets, dtype="float32")
 

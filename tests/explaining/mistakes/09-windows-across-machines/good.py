@@ -16,7 +16,7 @@ windows, targets = [], []
 for machine in np.unique(table[:, 0]):
     rows = table[table[:, 0] == machine]
     for i in range(len(rows) - size):
-        windows.append(rows[i:i + size, 1:])
+        windows.append(rows[i : i + size, 1:])
         targets.append(rows[i + size, 1:])
 x, y = np.array(windows, dtype="float32"), np.array(targets, dtype="float32")
 

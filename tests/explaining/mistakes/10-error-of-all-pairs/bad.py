@@ -9,7 +9,7 @@ visitors = 300 + 120 * np.sin(np.arange(210) / 6) + rng.normal(0, 10, size=210)
 mean, std = visitors[:150].mean(), visitors[:150].std()
 scaled = ((visitors - mean) / std).astype("float32")
 
-x = np.stack([scaled[i:i + 10] for i in range(200)])[..., None]
+x = np.stack([scaled[i : i + 10] for i in range(200)])[..., None]
 y = scaled[10:]
 x_train, y_train = x[:160], y[:160]
 x_test, y_test = x[160:], visitors[170:]

@@ -10,12 +10,14 @@ time = np.linspace(0, 6, 30)
 beats = np.sin(time * (1 + 0.5 * ill)) + 0.1 * rng.normal(size=(100, 30))
 beats = beats[..., None].astype("float32")
 
-model = keras.Sequential([
-    keras.Input(shape=(30, 1)),
-    layers.LSTM(16),
-    layers.Dropout(0.2),
-    layers.Dense(1, activation="sigmoid"),
-])
+model = keras.Sequential(
+    [
+        keras.Input(shape=(30, 1)),
+        layers.LSTM(16),
+        layers.Dropout(0.2),
+        layers.Dense(1, activation="sigmoid"),
+    ]
+)
 model.compile(optimizer=keras.optimizers.Adam(0.01), loss="binary_crossentropy", metrics=["accuracy"])
 model.fit(beats, ill, epochs=2, batch_size=10, verbose=0)
 print("lowest and highest answer", np.ptp(model.predict(beats, verbose=0)).round(2), "apart")

@@ -9,14 +9,16 @@ phase = rng.uniform(0, 6, size=(64, 1, 1))
 axis = np.array([0.0, 1.5])
 vibration = np.sin(np.arange(30)[:, None] / 3 + phase + axis).astype("float32")
 
-model = keras.Sequential([
-    keras.Input(shape=(30, 2)),
-    layers.LSTM(16, return_sequences=True),
-    layers.LSTM(8, return_sequences=True),
-    layers.RepeatVector(30),
-    layers.LSTM(16, return_sequences=True),
-    layers.TimeDistributed(layers.Dense(2)),
-])
+model = keras.Sequential(
+    [
+        keras.Input(shape=(30, 2)),
+        layers.LSTM(16, return_sequences=True),
+        layers.LSTM(8, return_sequences=True),
+        layers.RepeatVector(30),
+        layers.LSTM(16, return_sequences=True),
+        layers.TimeDistributed(layers.Dense(2)),
+    ]
+)
 model.compile(optimizer="adam", loss="mse")
 model.fit(vibration, vibration, epochs=1, verbose=0)
 print("rebuilt", model.predict(vibration[:3], verbose=0).shape)

@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader, TensorDataset
 torch.manual_seed(0)
 rng = np.random.default_rng(0)
 levels = np.sin(np.arange(152)[:, None] / 12 + [0.0, 0.4, 0.9]) + 0.05 * rng.normal(size=(152, 3))
-x = torch.tensor(np.stack([levels[i:i + 24] for i in range(128)]), dtype=torch.float32)
+x = torch.tensor(np.stack([levels[i : i + 24] for i in range(128)]), dtype=torch.float32)
 y = torch.tensor(levels[24:, :1], dtype=torch.float32)
 
 
@@ -31,4 +31,4 @@ for _ in range(2):
         loss.backward()
         optimizer.step()
 with torch.no_grad():
-    print("alone and in company differ by", round((net(x[:1]) - net(x)[:1]).abs().item(), 4))
+    print("alone and in company differ by", round((net(x[-1:]) - net(x)[-1:]).abs().item(), 4))

@@ -25,8 +25,8 @@ class Composer(nn.Module):
 net = Composer()
 optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
 for start in range(0, 200, 25):
-    scores = net(tune[:, start:start + 25])
-    loss = nn.functional.cross_entropy(scores[0], tune[0, start + 1:start + 26])
+    scores = net(tune[:, start : start + 25])
+    loss = nn.functional.cross_entropy(scores[0], tune[0, start + 1 : start + 26])
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -7,8 +7,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 torch.manual_seed(4)
 rng = np.random.default_rng(4)
 species = torch.tensor(rng.integers(0, 3, size=30))
-songs = [torch.tensor(rng.normal(loc=kind, size=(rng.integers(4, 18), 6)), dtype=torch.float32)
-         for kind in species.tolist()]
+songs = [
+    torch.tensor(rng.normal(loc=kind, size=(rng.integers(4, 18), 6)), dtype=torch.float32) for kind in species.tolist()
+]
 lengths = torch.tensor([len(song) for song in songs])
 x = pad_sequence(songs, batch_first=True)
 

@@ -6,8 +6,8 @@ from keras import layers
 keras.utils.set_random_seed(33)
 rng = np.random.default_rng(33)
 signals = np.sin(np.arange(101) / 4 + rng.uniform(0, 6, size=(4, 1))).astype("float32")
-pieces = [signals[:, i:i + 10, None] for i in range(0, 100, 10)]
-following = [signals[:, i + 1:i + 11, None] for i in range(0, 100, 10)]
+pieces = [signals[:, i : i + 10, None] for i in range(0, 100, 10)]
+following = [signals[:, i + 1 : i + 11, None] for i in range(0, 100, 10)]
 x, y = np.concatenate(pieces), np.concatenate(following)
 
 lstm = layers.LSTM(16, return_sequences=True, stateful=True)

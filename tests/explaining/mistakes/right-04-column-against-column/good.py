@@ -8,7 +8,7 @@ rng = np.random.default_rng(34)
 load = (80 + 15 * np.sin(np.arange(158) / 5) + rng.normal(0, 2, size=158)).reshape(-1, 1)
 mean, std = load[:120].mean(axis=0), load[:120].std(axis=0)
 scaled = ((load - mean) / std).astype("float32")
-x = np.stack([scaled[i:i + 8] for i in range(150)])
+x = np.stack([scaled[i : i + 8] for i in range(150)])
 y = scaled[8:]
 
 model = keras.Sequential([keras.Input(shape=(8, 1)), layers.GRU(16), layers.Dense(1)])

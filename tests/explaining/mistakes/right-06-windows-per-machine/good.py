@@ -11,7 +11,7 @@ reading = np.sin(np.arange(220) / 6) + machine / 4 - 1 + 0.05 * rng.normal(size=
 
 def cut(series, size):
     starts = range(len(series) - size)
-    return np.stack([series[i:i + size] for i in starts])[..., None], series[size:, None]
+    return np.stack([series[i : i + size] for i in starts])[..., None], series[size:, None]
 
 
 pairs = [cut(reading[machine == one], 10) for one in np.unique(machine)]
