@@ -354,6 +354,25 @@ MISTAKES = {
         ["1 unit", "is 0", "binary_crossentropy", "sigmoid"],
         "train(model(rnn(), layers.Dense(1)), binary, losses.CategoricalCrossentropy(from_logits=True))",
     ),
+    "an error of predictions": (
+        "SO420",
+        ["forecast (12, 1) beside target (12,)", "(12, 12)", "forecast[:, 0] - target"],
+        "m, target, scale = model(rnn(), layers.Dense(1)), y[:, 0], 3.0\n"
+        "forecast = m.predict(x, verbose=0) * scale + 1\nrmse = np.sqrt(np.mean((forecast - target) ** 2))",
+    ),
+    "an accuracy of predictions": (
+        "SO420",
+        ["> 0.5 (12, 1) beside binary (12,)", "compared with each of the 12", "predict(x, verbose=0)[:, 0] > 0.5"],
+        "m = model(rnn(), layers.Dense(1, activation='sigmoid'))\n"
+        "print(np.mean((m.predict(x, verbose=0) > 0.5) == binary))",
+    ),
+    "an accuracy in a function, step by step": (
+        "SO420",
+        ["hard (12, 1) beside truth (12,)", "hard[:, 0] == truth"],
+        "def score(m, x, truth):\n    p = m.predict(x, verbose=0)\n    hard = (p > 0.5).astype(int)\n"
+        "    return float(np.mean(hard == truth))\n"
+        "score(model(rnn(), layers.Dense(1, activation='sigmoid')), x, binary)",
+    ),
 }
 
 RIGHT = {
@@ -494,5 +513,16 @@ RIGHT = {
     "differences of one shape, stateless": OWN_LOOP.format("pred[:, 0] - y"),
     "accuracy of classes in floats": (
         "train(model(rnn(), layers.Dense(1, activation='sigmoid')), binary.astype('float32'), metrics=['accuracy'])"
+    ),
+    "predictions with one axis": (
+        "m, target = model(rnn(), layers.Dense(1)), y[:, 0]\n"
+        "p = m.predict(x, verbose=0).ravel()\nprint(np.mean(p - target))\n"
+        "p = m.predict(x, verbose=0)\np = p[:, 0] * 2\nprint(np.mean(p - target))\n"
+        "p = m.predict(x, verbose=0)\nprint(np.mean(p - y), np.mean(p - target[:, None]), np.mean(p - p.mean()))\n"
+        "p = m.predict(x[:1], verbose=0)\nnearest = np.argmin(np.abs(p - target))"
+    ),
+    "predictions that are given to something else": (
+        "m, target = model(rnn(), layers.Dense(1)), y[:, 0]\n"
+        "p = m.predict(x, verbose=0)\np, q = target * 2, p\nprint(np.mean(p - target))"
     ),
 }

@@ -31,7 +31,7 @@ ON_JAX = {"output h"}
 MISTAKES = {
     name: one
     for name, one in (UNPACKED | STARTED | PLACED | CARRIED).items()
-    if BACKEND == ("jax" if name in ON_JAX else HOME) or one[0] in FAILS
+    if ("jax" if name in ON_JAX else HOME) == BACKEND or one[0] in FAILS
 }
 
 

@@ -266,6 +266,27 @@ def test_state_that_goes_wrong_silently(text, code, said, tmp_path):
     assert said in report
 
 
+LOOPS = {
+    "steps of each": "for one in (x[:4], x[4:8]):\n    for t in range(one.shape[1]):\n        model(one[:, t : t + 1])",
+    "pieces of each": (
+        "for name, one in [('a', x[:4]), ('b', x[4:8])]:\n    for start in (0, 2):\n"
+        "        print(name, np.asarray(keras.ops.convert_to_numpy(model(one[:, start : start + 2]))).mean())"
+    ),
+    "by number": (
+        "lengths = [5, 4]\nfor i in range(2):\n    for t in range(lengths[i]):\n"
+        "        model(x[4 * i : 4 * i + 4, t : t + 1])"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", LOOPS.values(), ids=LOOPS)
+def test_sequences_in_a_loop_around_their_steps(text, tmp_path):
+    found, report = codes("model, rnn = make()\n" + text, tmp_path)
+    assert found == ["SO347"], report
+    assert "begins the next sequence with the state that the last one left" in report
+    assert ".reset_state()" in report
+
+
 # --- what does not raise: JAX ----------------------------------------------------------------------------------------
 
 LOST = {
@@ -301,6 +322,14 @@ RIGHT = {
     "sequences in pieces": (
         "model, rnn = make()\nfor i in (0, 4, 8):\n    for step in range(5):\n"
         "        model(x[i : i + 4, step : step + 1])\n    rnn.reset_state()"
+    ),
+    "one sequence in pieces, each step by step": (
+        "model, rnn = make()\nfor part in (x[:4, :2], x[:4, 2:]):\n    for t in range(part.shape[1]):\n"
+        "        model(part[:, t : t + 1])"
+    ),
+    "sequences in a loop, reset before each": (
+        "model, rnn = make()\nfor one in (x[:4], x[4:8]):\n    rnn.reset_state()\n    for t in range(5):\n"
+        "        model(one[:, t : t + 1])"
     ),
     "batches of a dataset, one reset": (
         "model, rnn = make()\nrnn.reset_states()\nfor i in (0, 4, 8):\n    model.predict(x[i : i + 4], verbose=0)"

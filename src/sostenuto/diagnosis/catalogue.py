@@ -11,7 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sostenuto.diagnosis.events import Event, Failure
 from sostenuto.diagnosis.finding import Finding
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sostenuto.diagnosis.seen import Seen
 
 Look = Callable[[Any, "Seen"], "Evidence | Iterable[Evidence] | None"]
+SomeLook = TypeVar("SomeLook", bound=Look)
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,14 @@ class Rule:
             text += f"\n\nPut right\n{_indented(self.repaired)}"
         return text
 
-    def on(self, *kinds: type[Event]) -> Callable[[Look], Look]:
+    def on(self, *kinds: type[Event]) -> Callable[[SomeLook], SomeLook]:
         """Makes a function look at events.
 
         Args:
             kinds: of events. The function gets (event, seen), and returns evidence or None.
         """
 
-        def add(look: Look) -> Look:
+        def add(look: SomeLook) -> SomeLook:
             self.looks.extend((kind, look) for kind in kinds)
             return look
 

@@ -50,7 +50,7 @@ def difference(event: LayerCall, seen: Seen) -> Evidence | None:
             cause=f"{output} and {target} broadcast to {made}: each of the {rows} predictions is compared with "
             f"each of the {rows} targets.\nThat is smallest where every prediction is the mean of the targets, so that "
             "is what the model learns.\nThe output has a last axis of 1 that the targets have not.",
-            fix=f"{_indexed(event.place, whole, left)}        # or {theirs}[:, None]: a trailing axis for the targets",
+            fix=f"{indexed(event.place, whole, left)}        # or {theirs}[:, None]: a trailing axis for the targets",
             boundary=(mine, theirs),
         )
     return None
@@ -116,14 +116,14 @@ def _used(place: Place, model: Any, pairs: Pairs) -> Iterator[tuple[ast.expr, as
             target = target.elts[0]
         name = target.id if isinstance(target, ast.Name) else ""
     changed: set[str] = set()
-    for line in _in_order(_behind(place, statement)) if name else [statement]:
+    for line in in_order(behind(place, statement)) if name else [statement]:
         for one in ast.walk(line):
             for whole, left, right in pairs(one):
                 mine = isinstance(left, ast.Name) and left.id == name if name else left is call
                 if mine and isinstance(right, ast.Name) and right.id != name and right.id not in changed:
                     yield whole, left, right
         # What a name stands for is known until it is given to something else.
-        changed |= _stored(line)
+        changed |= stored(line)
         if name in changed:
             return
 
@@ -134,7 +134,7 @@ def _call_of(place: Place, model: Any) -> ast.Call | None:
     return next((one for one in place.calls() if called(one) in names), None)
 
 
-def _indexed(place: Place, whole: ast.expr, part: ast.expr) -> str:
+def indexed(place: Place, whole: ast.expr, part: ast.expr) -> str:
     # The source of an expression, without the last axis of a part of it.
     source = place.source(whole).encode()
     if part.end_lineno != whole.lineno:
@@ -158,12 +158,12 @@ def _differences(place: Place) -> Pairs:
                 for (left, mine), (right, theirs) in itertools.permutations(given, 2)
                 if _subtracts(function, mine, theirs)
             ]
-        return [(node, left, right) for left, right in _subtracted(node)]  # type: ignore[misc]
+        return [(node, left, right) for left, right in subtracted(node)]  # type: ignore[misc]
 
     return pairs
 
 
-def _subtracted(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
+def subtracted(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
         left, right = node.left, node.right
     elif isinstance(node, ast.Call) and called(node) in _SUBTRACT and len(node.args) == 2:
@@ -175,11 +175,11 @@ def _subtracted(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
 
 def _subtracts(function: ast.FunctionDef, *names: str) -> bool:
     # Whether a function subtracts two of its arguments as it got them.
-    for line in _in_order(function.body):
+    for line in in_order(function.body):
         for one in ast.walk(line):
-            if any(tuple(getattr(part, "id", "") for part in pair) == names for pair in _subtracted(one)):
+            if any(tuple(getattr(part, "id", "") for part in pair) == names for pair in subtracted(one)):
                 return True
-        if _stored(line) & {*names}:
+        if stored(line) & {*names}:
             return False
     return False
 
@@ -191,11 +191,11 @@ def _losses(node: ast.AST) -> list[Pair]:
     return []
 
 
-def _stored(line: ast.stmt) -> set[str]:
+def stored(line: ast.stmt) -> set[str]:
     return {one.id for one in ast.walk(line) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
 
 
-def _in_order(lines: list[ast.stmt]) -> Iterator[ast.stmt]:
+def in_order(lines: list[ast.stmt]) -> Iterator[ast.stmt]:
     # Simple statements, those of blocks too; not of functions, which run when somebody calls them.
     for line in lines:
         blocks = [getattr(line, block, None) for block in _BLOCKS]
@@ -204,10 +204,10 @@ def _in_order(lines: list[ast.stmt]) -> Iterator[ast.stmt]:
         if not any(blocks):
             yield line
         for block in blocks:
-            yield from _in_order(block or [])
+            yield from in_order(block or [])
 
 
-def _behind(place: Place, statement: ast.stmt) -> list[ast.stmt]:
+def behind(place: Place, statement: ast.stmt) -> list[ast.stmt]:
     # What follows in the same block, with the lines of blocks in it.
     for node in ast.walk(place.module() or ast.Module([], [])):
         for block in _BLOCKS:

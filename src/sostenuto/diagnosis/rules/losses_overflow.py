@@ -29,7 +29,7 @@ def nan_of_finite(event: ModelCalled, seen: Seen) -> Evidence | None:
     if epoch is None or {"missing", "SO415", "SO421"} & set(seen.marks(event.model)):
         return None
     # On JAX an id beyond the table is NaN.
-    if any(too_large(event, seen)):
+    if list(too_large(event, seen)):
         return None
     looked = [array for _, value in arrays_of(event, event.x, event.y) if (array := as_array(value)) is not None]
     if any(array.dtype.kind == "f" and not np.isfinite(some_rows(array)).all() for array in looked):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 
+import numpy as np
+
 from sostenuto.diagnosis.catalogue import Evidence
 from sostenuto.diagnosis.events import LayerCall, ModelCalled
 from sostenuto.diagnosis.rules.stateful_calls import SO347
+from sostenuto.diagnosis.rules.stateful_rows import lies_behind
 from sostenuto.diagnosis.rules.stateful_runs import carries, followed, layer_name, line_of
 from sostenuto.diagnosis.seen import Seen
 from sostenuto.diagnosis.source import Place
@@ -21,16 +24,22 @@ def next_of_a_loop(event: ModelCalled | LayerCall, seen: Seen) -> Evidence | Non
     if place is None or len(loops) < 2:
         return None
     outer, inner = loops[-2:]
-    name = next((one for one in _names(outer.target) if one in _names(inner.iter)), None)
+    # The sequence of the outer loop, whose steps the inner loop goes through, or cuts pieces from.
+    cut = [one for one in _names(place.node() or inner.iter) if not np.isscalar(place.value(one))]
+    name = next((one for one in _names(outer.target) if one in [*_names(inner.iter), *cut]), None)
     log = followed(event, seen) if name is not None else None
     if name is None or log is None or not log.runs or (isinstance(event, ModelCalled) and not carries()):
         return None
     # A number is known by its value: the same objects stand for small ones.
-    value = place.names.get(name)
+    value = place.value(name)
     now = value if isinstance(value, int | str) else id(value)
     known = seen.notes["stateful loops"]
     before, known[id(log)] = known.get(id(log)), now
     run = log.runs[-1]
+    last = log.runs[-2].piece if len(log.runs) > 1 else None
+    # A long sequence in pieces, each read step by step.
+    if last is not None and run.piece is not None and lies_behind(last, run.piece):
+        return None
     if before in (None, now) or run.after_reset or run.zero[0] or run.verb.startswith(("fit", "train")):
         return None
     layer, line = layer_name(log, place), place.source(outer).splitlines()[0]

@@ -15,7 +15,7 @@ trainer.fit(both[:, :-1], both[:, 1:], epochs=2, verbose=0)
 
 monitor = keras.Sequential(
     [
-        keras.Input(batch_shape=(1, 20, 1)),
+        keras.Input(batch_shape=(1, 40, 1)),
         layers.LSTM(16, return_sequences=True, stateful=True),
         layers.Dense(1),
     ]
@@ -25,7 +25,7 @@ monitor.set_weights(trainer.get_weights())
 for name, pump in [("A", pump_a), ("B", pump_b)]:
     errors = []
     monitor.layers[0].reset_state()
-    for start in range(0, 200, 20):
-        foretold = keras.ops.convert_to_numpy(monitor(pump[None, start : start + 20, None]))
-        errors.append(np.mean((foretold[0, :, 0] - pump[start + 1 : start + 21]) ** 2))
+    for start in range(0, 200, 40):
+        foretold = keras.ops.convert_to_numpy(monitor(pump[None, start : start + 40, None]))
+        errors.append(np.mean((foretold[0, :, 0] - pump[start + 1 : start + 41]) ** 2))
     print("pump", name, "first chunk", round(float(errors[0]), 4), "mean", round(float(np.mean(errors)), 4))

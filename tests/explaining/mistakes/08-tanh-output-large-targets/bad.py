@@ -23,5 +23,5 @@ model = keras.Sequential(
     ]
 )
 model.compile(optimizer=keras.optimizers.Adam(0.01), loss="mae")
-model.fit(x[:180], y[:180], epochs=2, batch_size=4, verbose=0)
+model.fit(x[:180], y[:180], epochs=2, batch_size=12, verbose=0)
 print("mean error in degrees", round(model.evaluate(x[180:], y[180:], verbose=0), 1))

@@ -25,5 +25,5 @@ model = keras.Sequential(
     ]
 )
 model.compile(optimizer=keras.optimizers.Adam(0.01), loss="binary_crossentropy")
-model.fit(x, limping, epochs=2, batch_size=10, verbose=0)
+model.fit(x, limping, epochs=2, batch_size=22, verbose=0)
 print("start of the first walk", x[0, :3, 0])

@@ -18,5 +18,5 @@ model = keras.Sequential(
     ]
 )
 model.compile(optimizer=keras.optimizers.Adam(0.01), loss="binary_crossentropy", metrics=["accuracy"])
-model.fit(x, kind, epochs=2, batch_size=8, verbose=0)
+model.fit(x, kind, epochs=2, batch_size=20, verbose=0)
 print("padded to", x.shape)

@@ -6,7 +6,7 @@ from keras import layers
 keras.utils.set_random_seed(32)
 rng = np.random.default_rng(32)
 START = 10
-numbers = rng.integers(0, 10, size=(150, 5))
+numbers = rng.integers(0, 10, size=(128, 5))
 ordered = np.sort(numbers, axis=1)
 decoder_in = np.full_like(ordered, START)
 decoder_in[:, 1:] = ordered[:, :-1]
