@@ -102,8 +102,8 @@ def unload_ipython_extension(shell: Any) -> None:
     unload(shell)
 
 
-# Our layers are known to keras.saving.load_model as soon as both packages are imported.
-wrapt.when_imported("keras")(lambda module: importlib.import_module("sostenuto.layers"))
+# Our layers and models are known to keras.saving.load_model as soon as both packages are imported.
+wrapt.when_imported("keras")(lambda module: importlib.import_module("sostenuto.models"))
 
 __version__ = "0.1.0"
 

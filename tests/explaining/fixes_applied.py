@@ -111,7 +111,14 @@ FIXES = {
         (("layers.Embedding(len(vocabulary), 16)", "layers.Embedding(len(vocabulary) + 1, 16)"),),
     ),
     "61-timeseries-dataset-target-inside": Applied(
-        (("noise[:, None], noise, sequence_length=6", "noise[:-6, None], noise[6:], sequence_length=6"),),
+        (
+            (
+                "keras.utils.timeseries_dataset_from_array(\n"
+                "    noise[:, None], noise, sequence_length=6, batch_size=64, shuffle=True, seed=1)",
+                "keras.utils.timeseries_dataset_from_array("
+                "noise[:-6, None], noise[6:], sequence_length=6, batch_size=64, shuffle=True, seed=1)",
+            ),
+        ),
     ),
     "63-torch-batch-first-forgotten": Applied((("nn.LSTM(12, 16)", "nn.LSTM(12, 16, batch_first=True)"),)),
     "65-torch-hidden-kept-for-short-batch": Applied(
@@ -244,8 +251,6 @@ FIXES = {
                 "tf.keras.preprocessing.sequence.pad_sequences(data, maxlen=60, padding='post')",
                 "tf.keras.preprocessing.sequence.pad_sequences(data, maxlen=60, padding='post', dtype='float32')",
             ),
-        ),
-        again=(
             (
                 "model = tf.keras.Sequential([\n",
                 "model = tf.keras.Sequential([\n    tf.keras.layers.Masking(mask_value=0.0),\n",

@@ -190,6 +190,12 @@ MISTAKES = {
         ENCODER + "train(keras.Sequential([keras.Input((7, 4)), layers.GRU(3), layers.Dense(1)]), codes)",
     ),
     "floats cut": ("SO222", ["dtype='float32'", "int32"], "x = pad([[0.5, 0.25], [0.1]], maxlen=4)"),
+    "floats cut, and nothing masks them": (
+        "SO222",
+        ["pad(rows, padding='post', value=-1, dtype='float32')", "keras.layers.Masking(mask_value=-1.0),"],
+        "x = pad(rows, padding='post', value=-1)\n"
+        "train(keras.Sequential([keras.Input((7, 2)), layers.GRU(3), layers.Dense(1)]), np.zeros((8, 7, 2)) + y[0])",
+    ),
     "beginning cut": (
         "SO223",
         ["truncating", "maxlen=5", "3 of 8"],

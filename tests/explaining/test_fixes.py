@@ -10,7 +10,7 @@ import pytest
 
 from tests.explaining.fixes_applied import FIXES, Edits
 from tests.explaining.judging import cases, said
-from tests.explaining.scripts import SHARED, run
+from tests.explaining.scripts import HOME, SHARED, run
 
 TRUTHS = cases(SHARED)
 
@@ -22,7 +22,7 @@ WRONG = {folder: truth for folder, truth in TRUTHS.items() if truth["symptom"] !
 
 def _backend(truth) -> str:
     # One is enough: that every backend gives the same diagnosis is seen in test_cases.py.
-    return "jax" if "jax" in truth["backend"] else truth["backend"][0]
+    return HOME if HOME in truth["backend"] else truth["backend"][0]
 
 
 HERE = [folder for folder, truth in WRONG.items() if _backend(truth) == keras.backend.backend()]

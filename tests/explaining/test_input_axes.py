@@ -196,6 +196,45 @@ HERE = {
         ["SO102"],
         ["n_channels=4", "n_steps=50", "x.transpose(0, 2, 1)"],
     ),
+    "names of sizes, and a convolution first": (
+        "n_channels, n_times = 6, 100\nt = np.linspace(0, 1, n_times)\n"
+        "emg = rng.normal(size=(12, n_channels, 1)) * np.sin(t)\n"
+        "emg += rng.normal(size=(12, n_channels, n_times))\n"
+        "model = stacked(keras.Input(shape=emg.shape[1:]), layers.Conv1D(4, 3), layers.LSTM(3))\n"
+        "model.fit(emg, y, verbose=0)",
+        ["SO102"],
+        [
+            "n_channels=6",
+            "n_times=100",
+            "Conv1D",
+            "takes axis 1 for time",
+            "emg = emg.transpose(0, 2, 1)",
+            "(12, 100, 6)",
+        ],
+    ),
+    "names of sizes in a function": (
+        "def load(n, n_electrodes=6, n_samples=40):\n"
+        "    return np.zeros((n, n_electrodes, n_samples)) + rng.normal(size=n_samples)\n"
+        "eeg = load(12)\ni = keras.Input((6, 40))\n"
+        "o = layers.Dense(1)(layers.GRU(3)(layers.BatchNormalization()(i)))\n"
+        "compiled(keras.Model(i, o)).fit(eeg[:10], y[:10], verbose=0)",
+        ["SO102"],
+        ["n_electrodes=6", "n_samples=40", "eeg = eeg.transpose(0, 2, 1)", "keras.Input((40, 6))"],
+    ),
+    "names of sizes in a shape that is unpacked": (
+        "def load():\n    return numbers(12, 5, 30)\nx_train = load()\nn, sensors, timesteps = x_train.shape\n"
+        "model = stacked(keras.Input(shape=(sensors, timesteps)), layers.SimpleRNN(3))\n"
+        "model.fit(x_train, y, verbose=0)",
+        ["SO102"],
+        ["sensors=5", "timesteps=30", "x_train = x_train.transpose(0, 2, 1)", "keras.Input(shape=(30, 5))"],
+    ),
+    "names of sizes in a reshape, as many samples as steps": (
+        "n_leads, length = 3, 12\nflat = numbers(12, n_leads * length)\necg = flat.reshape(12, n_leads, length)\n"
+        "model = stacked(keras.Input(shape=ecg.shape[1:]), layers.Dropout(0.1), layers.LSTM(3))\n"
+        "model.fit(ecg, y, verbose=0)",
+        ["SO102"],
+        ["n_leads=3", "length=12", "ecg = ecg.transpose(0, 2, 1)"],
+    ),
     "names of time and samples": (
         "num_series, timesteps = 9, 15\nx = numbers(timesteps, num_series, 4)\n"
         "model = make((None, 4), return_sequences=True)\nmodel.fit(x, x[..., :1], verbose=0)",
@@ -237,11 +276,26 @@ RIGHT = {
     "make((12, 1)).fit(Windows(), verbose=0)",
     "names of sizes": "n_steps, n_features, n_samples = 20, 3, 12\nx = numbers(n_samples, n_steps, n_features)\n"
     "make(x.shape[1:]).fit(x, y, verbose=0)",
+    "channels first, transposed": "n_channels, n_times = 6, 40\nemg = numbers(12, n_channels, n_times)\n"
+    "x = emg.transpose(0, 2, 1)\nstacked(keras.Input(x.shape[1:]), layers.Conv1D(4, 3), layers.LSTM(3)).fit(x, y, "
+    "verbose=0)",
+    "channels first, for a layer that turns them": "n_channels, n_times = 6, 40\n"
+    "emg = numbers(12, n_channels, n_times)\n"
+    "stacked(keras.Input(emg.shape[1:]), layers.Permute((2, 1)), layers.LSTM(3)).fit(emg, y, verbose=0)\n"
+    "i = keras.Input(emg.shape[1:])\nturned = layers.LSTM(3)(keras.ops.transpose(i, (0, 2, 1)))\n"
+    "compiled(keras.Model(i, layers.Dense(1)(turned))).fit(emg, y, verbose=0)",
+    "sizes listed in another order": "n_samples, n_features, n_steps = 12, 3, 20\n"
+    "x = rng.normal(size=(n_samples, n_steps, n_features))\n"
+    "stacked(keras.Input(x.shape[1:]), layers.Conv1D(4, 3), layers.LSTM(3)).fit(x, y, verbose=0)",
+    "samples in front": "def load(n_samples, n_steps=9, n_sensors=4):\n"
+    "    return np.zeros((n_samples, n_steps, n_sensors)) + rng.normal(size=(n_samples, 1, n_sensors))\n"
+    "x = load(12)\nmake(x.shape[1:], layers.GRU).fit(x, y, verbose=0)",
     "targets per step": "x = numbers(12, 20, 3)\nmodel = make((None, 3), return_sequences=True)\n"
     "model.fit(x, x[..., :1], validation_data=(x[:5], x[:5, :, :1]), verbose=0)",
 }
 
 
+@pytest.mark.skipif(BACKEND != HOME, reason="the same on every backend")
 @pytest.mark.parametrize("text", RIGHT.values(), ids=RIGHT)
 def test_right_data_is_left_alone(text, tmp_path):
     report, said = judged(text, tmp_path)

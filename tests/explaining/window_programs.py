@@ -24,6 +24,17 @@ speed, heat = rng.normal(size=120).cumsum(), rng.normal(size=120)
 table = pd.DataFrame({"machine": ["a"] * 60 + ["b"] * 60, "speed": speed, "heat": heat})
 """
 
+# Several sequences in one array, which moves slowly within each of them; the first column counts them.
+ARRAY = """
+def stacked(ids, steps, slow=True):
+    parts = []
+    for one in ids:
+        load = (rng.normal(size=steps).cumsum() * 0.1 if slow else rng.normal(size=steps)) + 3 * (one % 3) * slow
+        parts.append(np.column_stack([np.full(steps, one), load, rng.normal(size=steps)]))
+    return np.concatenate(parts)
+table = stacked(range(4), 50)
+"""
+
 SPLIT = """
 values = rng.normal(3, 2, (60, 5, 2))
 x_train, x_test = values[:40], values[40:]
@@ -56,6 +67,12 @@ MISTAKES = {
         "SO231",
         ["column 1", "its first value"],
         "data = rng.normal(size=(90, 3))\nwindowed(data, (data[:, 1] - 1) / 2, sequence_length=6)",
+    ),
+    "other arguments stay as they are": (
+        "SO231",
+        ["windowed(data=(data[:, 1] * 2)[:-6], targets=(data[:, 1] / 2)[6:], batch_size=8, sequence_length=6)"],
+        "data = rng.normal(size=(90, 3))\n"
+        "windowed(data=data[:, 1] * 2, targets=data[:, 1] / 2, batch_size=8, sequence_length=6)",
     ),
     "a loop that is off by one": (
         "SO231",
@@ -122,6 +139,63 @@ MISTAKES = {
         "SO233",
         ["3 windows", "machine"],
         TABLE + "x, y = cut(table['speed'].to_numpy(), 7, ahead=1)\nx, y = x[::2], y[::2]\ntrain(x, y)",
+    ),
+    "a loop over a whole array": (
+        "SO233",
+        [
+            "24 windows of x begin in one sequence and end in another",
+            "column 0 of table",
+            "x[42]",
+            "rows 42 to 50",
+            "begins in 0 and ends in 1",
+            "4 sequences",
+            "parts = [table[table[:, 0] == one] for one in np.unique(table[:, 0])]",
+            "x = np.array([part[i : i + 9, 1:] for part in parts for i in range(len(part) - 9)])",
+            "y = np.array([part[i + 9, 1] for part in parts for i in range(len(part) - 9)])",
+            "whether column 0 of table",
+        ],
+        ARRAY + "x = np.stack([table[i:i + 9, 1:] for i in range(len(table) - 9)])\ny = table[9:, 1]\ntrain(x, y)",
+    ),
+    "views of a whole array, mixed": (
+        "SO233",
+        ["column 0 of log", "21 windows of windows", "windows = np.array([part[i : i + 8, 2:]"],
+        ARRAY + "log = table\ndel table\nwindows = sliding_window_view(log[:, 2], 8)[..., None]\n"
+        "order = rng.permutation(len(windows) - 1)\nx, y = windows[order], log[order + 8, 1]\ntrain(x, y)",
+    ),
+    "every third window of an array, of noise": (
+        "SO233",
+        ["column 0 of table", "range(0, len(part) - 6, 3)"],
+        ARRAY + "table = stacked(range(1, 5), 45, slow=False)\n"
+        "x = np.stack([table[i:i + 6, 1:] for i in range(0, len(table) - 6, 3)])\n"
+        "y = table[6::3, 2]\ntrain(x, y[:len(x)])",
+    ),
+    "scaled windows of an array, by any numbers": (
+        "SO233",
+        [
+            "column 0 of table",
+            "3 sequences",
+            "begins in 107 and ends in 45",
+            "[part[i : i + 9, 1:]",
+            "scaled as they were",
+        ],
+        ARRAY
+        + "table = stacked([107, 45, 81], 60)\nvalues = (table[:, 1:] - table[:, 1:].mean(0)) / table[:, 1:].std(0)\n"
+        "x, y = cut(values, 9, ahead=1)\ntrain(x[:150], y[:150])",
+    ),
+    "windows that Keras cuts of an array": (
+        "SO233",
+        [
+            "15 windows of timeseries_dataset_from_array",
+            "column 0 of table",
+            "windows = [windowed(part[:-6, 1:], part[6:, 1], sequence_length=6, batch_size=16) for part in parts]",
+        ],
+        ARRAY + "windowed(table[:-6, 1:], table[6:, 1], sequence_length=6, batch_size=16)",
+    ),
+    "an array with its columns by name": (
+        "SO233",
+        ["column 2 of table"],
+        ARRAY + "columns = ['speed', 'heat', 'machine']\ntable = stacked([5, 7], 60, slow=False)[:, [1, 2, 0]]\n"
+        "x, y = cut(table[:, :2], 9, ahead=1)\ntrain(x, y)",
     ),
     "a column that never changes": (
         "SO241",
@@ -240,6 +314,39 @@ RIGHT = {
         "log = pd.DataFrame({'machine': np.repeat(['x', 'y', 'x', 'y'], 30), 'speed': series})\n"
         "windowed(log[['speed']].to_numpy(), None, sequence_length=6)"
     ),
+    "windows of each part of an array": (
+        ARRAY + "x, y = zip(*[cut(table[table[:, 0] == one][:, 1:], 9, ahead=1) for one in np.unique(table[:, 0])])\n"
+        "train(np.concatenate(x), np.concatenate(y))\n"
+        "for one in np.unique(table[:, 0]):\n    windowed(table[table[:, 0] == one][:, 1:], None, sequence_length=6)"
+    ),
+    "windows of an array that cross no border": (
+        ARRAY + "starts = [i for i in range(len(table) - 9) if table[i, 0] == table[i + 9, 0]]\n"
+        "x = np.stack([table[i:i + 9, 1:] for i in starts])\ntrain(x, np.array([table[i + 9, 1] for i in starts]))"
+    ),
+    "windows of another array": ARRAY + "x, y = cut(rng.normal(size=(200, 2)), 9, ahead=1)\ntrain(x, y)",
+    "days of hours": (
+        "days = np.column_stack([np.arange(240) // 24, np.arange(240) % 24, rng.normal(size=240)])\n"
+        "x, y = cut(days[:, 1:], 12, ahead=1)\ntrain(x, y)"
+    ),
+    "days of any length, by their name": (
+        "day = np.repeat(np.arange(6), 40)\ndata = np.column_stack([day, rng.normal(size=240)])\n"
+        "x, y = cut(data[:, 1], 12, ahead=1)\ntrain(x, y)"
+    ),
+    "blocks of one series that runs on": (
+        "data = np.column_stack([np.repeat(np.arange(4), 50), rng.normal(size=200).cumsum()])\n"
+        "x, y = cut(data[:, 1], 9, ahead=1)\ntrain(x, y)"
+    ),
+    "an array with a clock": (ARRAY + "table[:, 2] = np.arange(200)\nx, y = cut(table[:, 1], 9, ahead=1)\ntrain(x, y)"),
+    "states that a model is to find": (
+        ARRAY + "x = sliding_window_view(table[:, 1:], 9, axis=0).transpose(0, 2, 1)\ny = table[8:, 0]\ntrain(x, y)\n"
+        "order = rng.permutation(len(x))\ntrain(x[order], y[order])"
+    ),
+    "states that a model is to see": ARRAY + "x, y = cut(table[:, [1, 0, 2]], 9, ahead=1)\ntrain(x, y)",
+    "a switch in an array": (
+        "data = np.column_stack([rng.normal(size=200), np.arange(200) > 120])\n"
+        "x, y = cut(data[:, 0], 9, ahead=1)\ntrain(x, y)"
+    ),
+    "parts shorter than a window": ARRAY + "x, y = cut(table[:, 1:], 55, ahead=1)\ntrain(x, y)",
     "one-hot classes that do not turn up": ("x = np.eye(6)[rng.integers(0, 4, (40, 5))]\ntrain(x, x[:, 0, 0])"),
     "a column of ones": "x = rng.normal(size=(40, 5, 3)); x[:, :, 2] = 1\ntrain(x, x[:, 0, 0])",
     "a number for each sequence": (

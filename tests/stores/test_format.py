@@ -25,7 +25,7 @@ def floats(*values: float) -> np.ndarray:
 
 
 def test_the_example_of_a_record():
-    data = bytes.fromhex(block("hex"))
+    data = bytes.fromhex(block("text"))
     record = unpack(data)
     assert (record.step, record.at, record.call_steps, record.input_crc) == (17, 41.5, 1, 0xDEADBEEF)
     assert [state.tolist() for state in record.states] == [[0.5, -0.25], [1, 2]]

@@ -16,7 +16,8 @@ from sostenuto.cli.console import ERROR_STATUS
 from sostenuto.diagnosis import nearest, page, rules
 from sostenuto.errors import DataFileError, ModelError
 
-_CODE = re.compile(r"so\d+", re.IGNORECASE)
+# The letters O and I for the digits too: who types one means a code, and is told the near ones.
+_CODE = re.compile(r"so[\doil]+", re.IGNORECASE)
 
 
 def explain(script: str, arguments: Sequence[str], json: Path | None, html: Path | None, console: Console) -> int:
@@ -72,7 +73,8 @@ def _print_page(code: str, console: Console) -> int:
     try:
         found = page(code)
     except KeyError:
-        near = nearest(code, rules()) or sorted(rules())
+        digits = code.upper()[:2] + code.upper()[2:].translate(str.maketrans("OIL", "011"))
+        near = [digits] if digits in rules() else nearest(code, rules()) or sorted(rules())
         sys.stderr.write(f"There is no code {code!r}; near ones:\n")
         sys.stderr.writelines(f"  {name}  {rules()[name].title}\n" for name in near)
         return ERROR_STATUS

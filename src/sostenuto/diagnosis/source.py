@@ -21,6 +21,10 @@ from typing import Any
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
+# What was typed into a shell or stands in a docstring; other files in angle brackets are generated code.
+_TYPED = ("<ipython-input", "<python-input", "<stdin>", "<doctest")
+
+
 @functools.cache
 def _libraries() -> tuple[str, ...]:
     paths = [sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
@@ -31,7 +35,7 @@ def _libraries() -> tuple[str, ...]:
 @functools.cache
 def is_users(file: str) -> bool:
     """Whether a file holds code of the user: not of Python, of an installed package or of Sostenuto."""
-    if file.startswith("<ipython-input") or "ipykernel_" in file:
+    if file.startswith(_TYPED) or "ipykernel_" in file:
         return True
     if file.startswith("<") or "site-packages" in file or "dist-packages" in file:
         return False
@@ -90,8 +94,8 @@ class Place:
         """File, line and expression for people.
 
         Example:
-            >>> Place("train.py", 18).words
-            'train.py, line 18'
+            >>> Place("forecast.py", 18).words
+            'forecast.py, line 18'
         """
         shown = self.expression or self.text
         first = shown.splitlines()[0] if shown else ""

@@ -109,7 +109,7 @@ def trace(model: Any, x: Any) -> Trace:
         >>> layers = [keras.Input((5, 2)), keras.layers.LSTM(4, name="reader"), keras.layers.Dense(1, name="head")]
         >>> print(so.trace(keras.Sequential(layers), np.ones((3, 5, 2), "float32")))
         layer          reads                          returns             states
-        -------------  -----------------------------  ------------------  ---------------------------
+        -------------  -----------------------------  ------------------  ------------------
         LSTM 'reader'  (batch 3, time 5, features 2)  (batch 3, units 4)  h, c begin at zero
         Dense 'head'   (batch 3, units 4)             (batch 3, units 1)
     """

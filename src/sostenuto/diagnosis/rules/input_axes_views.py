@@ -124,6 +124,11 @@ def returns_sequences(layer: Any) -> bool:
     return bool(getattr(inner, "return_sequences", False))
 
 
+def keeps_axes(layer: Any) -> bool:
+    """Whether each axis behind a layer still means what it meant before: Dropout, Masking, normalization."""
+    return bool(_KEEPS.search(type(layer).__name__)) or "InputLayer" in kinds(layer)
+
+
 def origin_of(tensor: Any, seen: Seen, call: LayerCall | None = None) -> Origin | None:
     """The layer that gave a tensor its axes; None where it came from outside.
 

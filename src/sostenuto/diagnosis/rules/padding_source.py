@@ -30,7 +30,7 @@ def padding_line(place: Place | None, source: str) -> int:
     if tree is None:
         return 0
     filled = set(_filled_in_part(tree))
-    return next((line for node in _reached(tree, source) if (line := _pads(node, filled))), 0)
+    return next((line for node in reached(tree, source) if (line := _pads(node, filled))), 0)
 
 
 def _pads(node: ast.AST, filled: set[str]) -> int:
@@ -85,7 +85,7 @@ def _bounded(part: ast.expr) -> bool:
     return any(not isinstance(one, ast.Constant) for one in bounds)
 
 
-def _reached(tree: ast.Module, source: str) -> Iterator[ast.AST]:
+def reached(tree: ast.Module, source: str) -> Iterator[ast.AST]:
     """All nodes that the value of an expression may come from, following names and functions of the file."""
     try:
         start = ast.parse(source.strip(), mode="eval").body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from sostenuto.diagnosis.arrays import as_array
 from sostenuto.diagnosis.catalogue import Evidence, rule
 from sostenuto.diagnosis.events import ModelCall, Windows
+from sostenuto.diagnosis.rules.container_calls import with_argument
 from sostenuto.diagnosis.rules.output_views import output_shape
 from sostenuto.diagnosis.rules.padding_given import Given, inputs_given, targets_given
 from sostenuto.diagnosis.seen import Seen
@@ -59,7 +61,6 @@ def target_inside(event: Windows, seen: Seen) -> Evidence | None:
         where = (
             "its first value" if not place else "its last value" if place == length - 1 else f"step {place + 1} of it"
         )
-        source, goal = _source(event.place, "data", 0), _source(event.place, "targets", 1)
         ahead = last + rate
         return Evidence(
             title="The target of every window lies inside of the window.",
@@ -70,8 +71,7 @@ def target_inside(event: Windows, seen: Seen) -> Evidence | None:
             + (f", sampling_rate={rate})" if rate > 1 else ")"),
             cause="timeseries_dataset_from_array pairs targets[i] with the window that starts at i. Here the window "
             "contains its own\ntarget: the model learns to copy it, and the leak makes every test look perfect.",
-            fix=f"keras.utils.timeseries_dataset_from_array({_sliced(source, f':-{ahead}')}, "
-            f"{_sliced(goal, f'{ahead - shift}:')}, sequence_length={length})        # shifted by {ahead - shift}",
+            fix=f"{_shifted(event.place, ahead, ahead - shift, length)}        # shifted by {ahead - shift}",
             boundary=("targets", "window"),
         )
     return None
@@ -109,15 +109,28 @@ def _distance(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.abs((one - one.mean()) / one.std() - (other - other.mean()) / other.std()).max())
 
 
-def _source(place: Place | None, name: str, position: int) -> str:
-    return (place.argument(name, position) if place is not None else "") or name
+def _shifted(place: Place | None, ahead: int, by: int, length: int) -> str:
+    # The user's own call: batch_size, shuffle, seed and all else stay as they are.
+    data = place.argument("data", 0) if place is not None else ""
+    targets = place.argument("targets", 1) if place is not None else ""
+    if place is not None and data and targets and isinstance(place.node(), ast.Call):
+        call = with_argument(place.expression, "data", 0, _sliced(data, None, -ahead))
+        return with_argument(call, "targets", 1, _sliced(targets, by, None))
+    data, targets = _sliced(data or "data", None, -ahead), _sliced(targets or "targets", by, None)
+    return f"keras.utils.timeseries_dataset_from_array({data}, {targets}, sequence_length={length})"
 
 
-def _sliced(source: str, rows: str) -> str:
-    # series[:, None] -> series[:-6, None]
-    if source.endswith("]") and "[:" in source:
-        return source.replace("[:,", f"[{rows},", 1)
-    return f"{source}[{rows}]"
+def _sliced(source: str, first: int | None, end: int | None) -> str:
+    # series[:, None] -> series[:-6, None]; series -> series[6:]
+    node = ast.parse(f"({source})", mode="eval").body
+    lower, upper = (None if one is None else ast.parse(str(one), mode="eval").body for one in (first, end))
+    rows = ast.Slice(lower, upper)
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
+        head = node.slice.elts[0] if node.slice.elts else None
+        if isinstance(head, ast.Slice) and head.lower is head.upper is head.step is None:
+            node.slice.elts[0] = rows
+            return ast.unparse(node)
+    return ast.unparse(ast.Subscript(node, rows, ast.Load()))
 
 
 # --- windows that a program cut itself -------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,8 @@ SO233 = rule(
     "Windows run from one sequence of a table into the next",
     """A table that holds several machines, patients or stations one below the other is several sequences. Windows cut
     over the whole of it begin in one and end in another: steps that never followed one another.""",
-    """Cut windows of each sequence alone: table.groupby("machine"). Sequences.from_table(table, id="machine", ...)
-    keeps them apart by itself.""",
+    """Cut windows of each sequence alone: table.groupby("machine"), or table[table[:, 0] == one] of an array, for each
+    value of the column. Sequences.from_table(table, id="machine", ...) keeps them apart by itself.""",
     example="""
 import numpy as np, pandas as pd, keras
 table = pd.DataFrame({"machine": ["a"] * 60 + ["b"] * 60, "speed": np.random.default_rng(0).normal(size=120)})
@@ -37,14 +37,14 @@ for name, part in table.groupby("machine"):
 """,
 )
 
-_IDS = re.compile(
+IDS = re.compile(
     r"(?:^|_)(?:id|unit|machine|station|engine|user|patient|customer|device|sensor|series|subject|sequence|group|store|"
     r"item|trip|session|ticker|symbol|site|pump|house|vehicle|name|case|run|batch|player|country|city)s?(?:_|$|\d)|id$",
     re.IGNORECASE,
 )
 
 # Words of columns that say when, or what for, and not whose a row is.
-_NOT_IDS = re.compile(r"month|season|day|year|quarter|date|time|week|hour|split|fold|phase", re.IGNORECASE)
+NOT_IDS = re.compile(r"month|season|day|year|quarter|date|time|week|hour|split|fold|phase", re.IGNORECASE)
 
 # Columns that are looked at, and the points of a column that are compared.
 _COLUMNS, _POINTS = 64, 500
@@ -83,7 +83,7 @@ def over_the_border(event: Windows, seen: Seen) -> Evidence | None:
         return None
     first, last = event.options.get("start_index") or 0, event.options.get("end_index") or len(data)
     for blocks in _blocks(event.place.names):
-        same = _begins_with(blocks, data.reshape(len(data), -1), 1)
+        same = begins_with(blocks.numbers, blocks.rows, data.reshape(len(data), -1), 1)
         if same or 0 <= blocks.rows - len(data) <= length:
             starts = np.arange(first, last - length + 1, stride)
             return _crossing(blocks, starts, length, "timeseries_dataset_from_array", same)
@@ -97,25 +97,37 @@ def windows_over_the_border(event: ModelCall, seen: Seen) -> Evidence | None:
         return None
     for given in inputs_given(event):
         x, length = given.array, given.array.shape[1] if given.array.ndim == 3 else 0
-        # Windows of each sequence alone do not slide from one to the next.
-        stride = next((one for one in range(1, min(length, _POINTS)) if slides(x, one)), 0) if length else 0
+        stride = stride_of(x) if length else 0
         if not stride:
             continue
         for blocks in _blocks(event.place.names):
-            same = _begins_with(blocks, x[:, 0], stride)
+            same = begins_with(blocks.numbers, blocks.rows, x[:, 0], stride)
             if same or (stride == 1 and 0 <= blocks.rows - len(x) <= length + 1):
                 return _crossing(blocks, np.arange(len(x)) * stride, length, given.source, same)
     return None
 
 
-def _begins_with(blocks: _Blocks, series: np.ndarray, stride: int) -> bool:
-    # The features are a column of the table, from its first row on, as it stands or scaled.
-    number = min(len(series), -(-blocks.rows // stride))
-    if number < 16 or len(series) * stride > blocks.rows + stride:
+def stride_of(x: np.ndarray) -> int:
+    """How many steps windows (N, T, F) that overlap move on; 0 where they were cut of each sequence alone, or mixed."""
+    # Windows of each sequence alone do not slide from one to the next.
+    return next((one for one in range(1, min(x.shape[1], _POINTS)) if slides(x, one)), 0)
+
+
+def begins_with(numbers: Sequence[np.ndarray], rows: int, series: np.ndarray, stride: int) -> bool:
+    """Whether features are a column of a table, from its first row on, as it stands or scaled.
+
+    Args:
+        numbers: the columns of the table.
+        rows: of the table.
+        series: the features, of every so many rows.
+        stride: so many.
+    """
+    number = min(len(series), -(-rows // stride))
+    if number < 16 or len(series) * stride > rows + stride:
         return False
     points = np.unique(np.linspace(0, number - 1, _POINTS).astype(int))
-    features = [_standard(series[points, one]) for one in range(min(series.shape[1], _COLUMNS))]
-    columns = [_standard(one[points * stride]) for one in blocks.numbers]
+    features = [standard(series[points, one]) for one in range(min(series.shape[1], _COLUMNS))]
+    columns = [standard(one[points * stride]) for one in numbers]
     return any(
         one is not None and other is not None and bool(np.abs(one - other).max() < 1e-4)
         for one in features
@@ -123,20 +135,36 @@ def _begins_with(blocks: _Blocks, series: np.ndarray, stride: int) -> bool:
     )
 
 
-def _standard(values: np.ndarray) -> np.ndarray | None:
+def standard(values: np.ndarray, least: int = 8) -> np.ndarray | None:
+    """Numbers without their scale; None where there are few different ones, or some that are none.
+
+    Args:
+        values: the numbers.
+        least: how many different ones there are to be.
+    """
     values = values.astype("float64")
     spread = values.std()
     # Few values, as those of a switch, are alike in many columns.
-    if not np.isfinite(values).all() or not spread or len(np.unique(values)) < 8:
+    if not np.isfinite(values).all() or not spread or len(np.unique(values)) < least:
         return None
     return (values - values.mean()) / spread
 
 
+def crossings(borders: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
+    """The numbers of the windows that cross a border: a sequence begins behind their first step.
+
+    Args:
+        borders: rows where sequences begin.
+        starts: rows where windows begin.
+        length: of a window, in rows.
+    """
+    before = np.searchsorted(borders, starts, side="right")
+    after = np.searchsorted(borders, starts + length - 1, side="right")
+    return np.flatnonzero(after > before)
+
+
 def _crossing(blocks: _Blocks, starts: np.ndarray, length: int, source: str, same: bool) -> Evidence | None:
-    # A window crosses where a sequence begins behind its first step.
-    before = np.searchsorted(blocks.borders, starts, side="right")
-    after = np.searchsorted(blocks.borders, starts + length - 1, side="right")
-    crossing = int((after > before).sum())
+    crossing = len(crossings(blocks.borders, starts, length))
     if not crossing:
         return None
     borders = len(blocks.borders)
@@ -177,11 +205,11 @@ def _blocks_of(name: str, table: Any) -> Iterator[_Blocks]:
     numbers = tuple(one for one in columns.values() if one.ndim == 1 and one.dtype.kind in "iuf")
     index = np.asarray(getattr(table, "index", ()))
     for column, values in columns.items():
-        named, texts = bool(_IDS.search(column)), values.dtype.kind in "OUST"
+        named, texts = bool(IDS.search(column)), values.dtype.kind in "OUST"
         if values.ndim != 1 or len(values) < 20 or values.dtype.kind == "f" or not (named or texts):
             continue
         borders = np.flatnonzero(np.asarray(values[1:] != values[:-1], dtype=bool)) + 1
-        if not 1 <= len(borders) <= len(values) // 8 or (_NOT_IDS.search(column) and not named):
+        if not 1 <= len(borders) <= len(values) // 8 or (NOT_IDS.search(column) and not named):
             continue
         # Each id in one block: a column that comes and goes is a feature. Where time runs on, it is one sequence.
         heads = values[np.concatenate([[0], borders])].tolist()

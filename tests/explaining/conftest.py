@@ -1,0 +1,3 @@
+"""Programs that are tested are no modules of tests."""
+
+collect_ignore = ["mistakes"]
