@@ -106,7 +106,7 @@ def _crossing(table: Table, cut: Cut, fix: str) -> Evidence | None:
         f"the first is {place}, rows {first} to {end}: it begins in {ids[first]:g} and ends in {ids[end]:g}",
         wanted=f"windows within one sequence each: {count(len(table.borders), 'border')} that no window crosses",
         cause=f"The rows of several sequences stand one below the other, {column} says which, and they are read as "
-        "one. At each\nborder, windows begin in one sequence and end in another: steps that never followed one "
+        "one series. At\neach border, windows begin in one sequence and end in another: steps that never followed one "
         "another.",
         fix=fix,
         unsure=f"whether {column} says which sequence a row belongs to",

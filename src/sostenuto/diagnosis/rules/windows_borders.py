@@ -175,8 +175,8 @@ def _crossing(blocks: _Blocks, starts: np.ndarray, length: int, source: str, sam
         got=f"windows of {length} steps over the rows of {blocks.table} ({blocks.rows:,}), which hold "
         f"{borders + 1} sequences by column {blocks.column!r}",
         wanted=f"windows within one {blocks.column} each: {count(borders, 'border')} that no window crosses",
-        cause=f"The rows of several sequences ({blocks.column}) stand one below the other and are read as one. At each "
-        f"border, windows begin\nin one and end in the other: steps that never followed one another.",
+        cause=f"The rows of several sequences ({blocks.column}) stand one below the other and are read as one "
+        "series. At each border,\nwindows begin in one and end in the other: steps that never followed one another.",
         fix=f"for name, part in {blocks.table}.{blocks.grouping}({blocks.column!r}):        # windows of each "
         f"{blocks.column} alone\n    ...\n# or so.Sequences.from_table({blocks.table}, id={blocks.column!r}, ...)",
         unsure=unsure if same else f"whether the windows were cut from {blocks.table}, which has as many rows",
