@@ -18,8 +18,11 @@ def test_all_programs_of_a_page_in_order(name, capsys, tmp_path, monkeypatch):
     keras.backend.clear_session()
     names: dict[str, object] = {}
     blocks = re.findall(r"```python\n(.*?)```", (PAGES / name).read_text(), re.DOTALL)
-    for block in blocks:
-        exec(compile(block, name, "exec"), names)
+    for number, block in enumerate(blocks):
+        # In a file, because explanations quote the source.
+        script = tmp_path / f"{number}.py"
+        script.write_text(block)
+        exec(compile(block, str(script), "exec"), names)
         printed = capsys.readouterr().out
         for said in re.findall(r"^print\(.*\)  # (.*)$", block, re.MULTILINE):
             assert said in printed

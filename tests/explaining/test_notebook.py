@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+import types
 
 import keras
 import numpy as np
@@ -70,6 +71,14 @@ def test_nothing_is_wrapped_after_the_block():
         assert keras.layers.Layer.__call__ is not before[0]
     after = [keras.layers.Layer.__call__, keras.Model.fit, keras.utils.pad_sequences, keras.layers.RNN.reset_state]
     assert all(one is other for one, other in zip(before, after, strict=True))
+
+
+def test_a_module_imported_in_the_block_holds_no_wrapper_after_it(monkeypatch):
+    late = types.ModuleType("keras.imported_late")
+    monkeypatch.setitem(sys.modules, late.__name__, late)
+    with so.watch():
+        late.pad_sequences = keras.utils.pad_sequences
+    assert late.pad_sequences is keras.utils.pad_sequences
 
 
 def test_results_and_random_numbers_are_those_without():

@@ -50,6 +50,7 @@ def wrap(watch: Watch, patches: Patches) -> None:
     patches.method(keras.losses.Loss, "__call__", entries.compared)
     patches.function("keras", keras.utils.pad_sequences, entries.padded)
     patches.function("keras", keras.utils.timeseries_dataset_from_array, entries.windows)
+    patches.place()
 
 
 def _named(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ class Patches:
     def __init__(self) -> None:
         self._undo: list[tuple[Any, str, Any]] = []
         self._later: list[Callable[[], Any]] = []
+        # Package, wrapper and original, by the wrapper's id.
+        self._functions: dict[int, tuple[str, Any, Any]] = {}
 
     def method(self, owner: type, name: str, around: Around) -> None:
         """Wraps a method of a class, also where the class inherits it.
@@ -78,12 +80,13 @@ class Patches:
             return around(original, *args, **kwargs)
 
         _same_signature(wrapped, original)
-        for module in list(sys.modules.values()):
-            if not isinstance(module, ModuleType) or not module.__name__.startswith(package):
-                continue
-            # vars, because looking up names of a lazy module would import what nobody asked for.
-            for name in [name for name, value in vars(module).items() if value is original]:
-                self._set(module, name, wrapped)
+        self._functions[id(wrapped)] = package, wrapped, original
+
+    def place(self) -> None:
+        """Puts the wrapped functions in the place of their originals, all of them in one look at the modules."""
+        wrappers = {id(original): wrapped for _, wrapped, original in self._functions.values()}
+        for module, name, wrapped in self._found(wrappers):
+            self._set(module, name, wrapped)
 
     def later(self, call: Callable[[], Any]) -> None:
         """Calls a function when all is undone."""
@@ -99,6 +102,23 @@ class Patches:
                 delattr(owner, name)
             else:
                 setattr(owner, name, before)
+        # Modules that were imported in the meantime have the wrapper from the one they took it from.
+        originals = {number: original for number, (_, _, original) in self._functions.items()}
+        for module, name, original in self._found(originals):
+            setattr(module, name, original)
+        self._functions.clear()
+
+    def _found(self, others: dict[int, Any]) -> list[tuple[ModuleType, str, Any]]:
+        # Where the packages' modules have one of these functions, and what is to stand there. Nothing is made on the
+        # way: some hundred thousand names would have Python collect its garbage, which takes longer than all this.
+        packages = tuple({package for package, _, _ in self._functions.values()})
+        found = []
+        for module in list(sys.modules.values()):
+            if isinstance(module, ModuleType) and module.__name__.startswith(packages):
+                # vars, because looking up names of a lazy module would import what nobody asked for.
+                names = vars(module)
+                found += [(module, name, others[id(names[name])]) for name in list(names) if id(names[name]) in others]
+        return found
 
     def _set(self, owner: Any, name: str, wrapped: Any) -> None:
         before = vars(owner).get(name, _ABSENT)

@@ -19,6 +19,9 @@ _POSITIONS = ("x", "y")
 _LAYER = re.compile(r"of layer '([^']+)'|calling (?:\w+)\.call\(\)")
 _SHAPE = re.compile(r"(?:shape received|found shape=)[^(]*\(([\d, None]*)\)")
 
+# One step of a sequence, (batch, features), which the cell of a recurrent layer was given.
+_STEP = re.compile(r"calling \w+Cell\.call\(\)[\s\S]*?inputs=[^(\n]*\(shape=\((\d+), (\d+)\)")
+
 
 @dataclass(frozen=True)
 class Shaped:
@@ -73,12 +76,15 @@ def calls_of(
                 inputs = arguments[0] if arguments else options.get("inputs")
                 found.insert(0, LayerCall(place, layer, inputs, options, masked="mask" in options))
             elif frame.f_code.co_name == "_call_impl" and arguments:
-                found.insert(0, TorchCall(place, layer, arguments))
+                # On torch a layer of Keras is a module too.
+                keras_layer = is_keras(layer)
+                call = LayerCall(place, layer, arguments[0], {}, masked=False) if keras_layer else None
+                found.insert(0, call or TorchCall(place, layer, arguments))
         traceback = traceback.tb_next
-    return found or _named(place, verb, message) or _direct(place)
+    return found or _named(place, verb, message) or _direct(place, message)
 
 
-def _direct(place: Place | None) -> list[LayerCall | TorchCall]:
+def _direct(place: Place | None, message: str) -> list[LayerCall | TorchCall]:
     # model(x) in the user's own line.
     node = place.node() if place is not None else None
     if place is None or not isinstance(node, ast.Call):
@@ -87,6 +93,9 @@ def _direct(place: Place | None) -> list[LayerCall | TorchCall]:
     if not is_keras(layer) or isinstance(layer, type):
         return []
     inputs = place.value(node.args[0]) if node.args else None
+    step = _STEP.search(message)
+    if inputs is None and step is not None:
+        inputs = Shaped((int(step[1]), None, int(step[2])))
     return [LayerCall(place, layer, inputs, {}, masked=False)]
 
 

@@ -68,6 +68,7 @@ def _wrap(torch: Any, entries: _Entries, patches: Patches) -> None:
         patches.function("torch", getattr(torch.nn.functional, name, None), entries.function(name))
     for name in PADDING:
         patches.function("torch", getattr(torch.nn.utils.rnn, name, None), entries.function(name))
+    patches.place()
     patches.method(torch.Tensor, "__getitem__", entries.index)
     patches.method(torch.utils.data.DataLoader, "__init__", entries.loader)
     patches.method(torch.utils.data.DataLoader, "__iter__", entries.iteration)
