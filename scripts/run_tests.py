@@ -27,6 +27,8 @@ LOGS = ROOT / "build" / "test-logs"
 BACKENDS = ("jax", "torch", "tensorflow")
 SIDE_BY_SIDE = 2
 PYTEST = [sys.executable, "-m", "pytest", "-q", "--doctest-modules", "tests", "src", "scripts"]
+# Runs hundreds of programs: a process of its own, so that the lanes end together.
+EXPLAINING = "tests/explaining"
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,14 @@ def all_jobs() -> list[Job]:
         Job(f"{backend}: Keras's tests", [sys.executable, "-m", "tests.keras_suite", "--recorded"], backend)
         for backend in BACKENDS
     ]
-    ours = [Job(f"{backend}: our tests", [*PYTEST, "-m", "backend"], backend) for backend in BACKENDS]
-    return [*jobs, *ours, *suites]
+    explaining = [
+        Job(f"{backend}: explaining", [*PYTEST[:-3], EXPLAINING, "-m", "backend"], backend) for backend in BACKENDS
+    ]
+    ours = [
+        Job(f"{backend}: our tests", [*PYTEST, "-m", "backend", f"--ignore={EXPLAINING}"], backend)
+        for backend in BACKENDS
+    ]
+    return [*jobs, *ours, *explaining, *suites]
 
 
 def run(job: Job) -> Outcome:

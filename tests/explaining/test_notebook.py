@@ -73,8 +73,9 @@ def test_nothing_is_wrapped_after_the_block():
     assert all(one is other for one, other in zip(before, after, strict=True))
 
 
-def test_a_module_imported_in_the_block_holds_no_wrapper_after_it(monkeypatch):
-    late = types.ModuleType("keras.imported_late")
+@pytest.mark.parametrize("name", ["keras.imported_late", "tensorflow.keras.preprocessing.imported_late"])
+def test_a_module_imported_in_the_block_holds_no_wrapper_after_it(name, monkeypatch):
+    late = types.ModuleType(name)
     monkeypatch.setitem(sys.modules, late.__name__, late)
     with so.watch():
         late.pad_sequences = keras.utils.pad_sequences

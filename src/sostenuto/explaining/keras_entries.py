@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 VERBS = ("fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch")
 
+# Whose modules have Keras's functions: TensorFlow imports them again under names of its own.
+MODULES = ("keras", "tensorflow.keras")
+
 # Calls of a layer that are looked at; a loop on torch makes millions.
 _MOST = 200
 
@@ -48,8 +51,8 @@ def wrap(watch: Watch, patches: Patches) -> None:
         for name in ("reset_state", "reset_states"):
             patches.method(owner, name, entries.reset)
     patches.method(keras.losses.Loss, "__call__", entries.compared)
-    patches.function("keras", keras.utils.pad_sequences, entries.padded)
-    patches.function("keras", keras.utils.timeseries_dataset_from_array, entries.windows)
+    patches.function(MODULES, keras.utils.pad_sequences, entries.padded)
+    patches.function(MODULES, keras.utils.timeseries_dataset_from_array, entries.windows)
     patches.place()
 
 

@@ -21,8 +21,8 @@ class Patches:
     def __init__(self) -> None:
         self._undo: list[tuple[Any, str, Any]] = []
         self._later: list[Callable[[], Any]] = []
-        # Package, wrapper and original, by the wrapper's id.
-        self._functions: dict[int, tuple[str, Any, Any]] = {}
+        # Packages, wrapper and original, by the wrapper's id.
+        self._functions: dict[int, tuple[tuple[str, ...], Any, Any]] = {}
 
     def method(self, owner: type, name: str, around: Around) -> None:
         """Wraps a method of a class, also where the class inherits it.
@@ -64,11 +64,11 @@ class Patches:
             wrapped.__module__, wrapped.__qualname__ = owner.__name__, name
         self._set(owner, name, wrapped)
 
-    def function(self, package: str, original: Callable[..., Any] | None, around: Around) -> None:
-        """Wraps a function under all names that the modules of its package have for it.
+    def function(self, packages: tuple[str, ...], original: Callable[..., Any] | None, around: Around) -> None:
+        """Wraps a function under all names that modules have for it, from ``place`` on.
 
         Args:
-            package: "keras" or "torch".
+            packages: whose modules are looked at: what their names begin with.
             original: the function. Nothing happens with None.
             around: called as ``around(original, *args, **kwargs)``.
         """
@@ -80,7 +80,7 @@ class Patches:
             return around(original, *args, **kwargs)
 
         _same_signature(wrapped, original)
-        self._functions[id(wrapped)] = package, wrapped, original
+        self._functions[id(wrapped)] = packages, wrapped, original
 
     def place(self) -> None:
         """Puts the wrapped functions in the place of their originals, all of them in one look at the modules."""
@@ -111,7 +111,7 @@ class Patches:
     def _found(self, others: dict[int, Any]) -> list[tuple[ModuleType, str, Any]]:
         # Where the packages' modules have one of these functions, and what is to stand there. Nothing is made on the
         # way: some hundred thousand names would have Python collect its garbage, which takes longer than all this.
-        packages = tuple({package for package, _, _ in self._functions.values()})
+        packages = tuple({one for packages, _, _ in self._functions.values() for one in packages})
         found = []
         for module in list(sys.modules.values()):
             if isinstance(module, ModuleType) and module.__name__.startswith(packages):

@@ -65,9 +65,9 @@ def _wrap(torch: Any, entries: _Entries, patches: Patches) -> None:
             patches.method(module, "__init__", entries.made)
             patches.method(module, "__call__", entries.called)
     for name in LOSSES:
-        patches.function("torch", getattr(torch.nn.functional, name, None), entries.function(name))
+        patches.function(("torch",), getattr(torch.nn.functional, name, None), entries.function(name))
     for name in PADDING:
-        patches.function("torch", getattr(torch.nn.utils.rnn, name, None), entries.function(name))
+        patches.function(("torch",), getattr(torch.nn.utils.rnn, name, None), entries.function(name))
     patches.place()
     patches.method(torch.Tensor, "__getitem__", entries.index)
     patches.method(torch.utils.data.DataLoader, "__init__", entries.loader)
