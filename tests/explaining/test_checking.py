@@ -147,3 +147,12 @@ def test_functional_models_are_checked_and_traced(made):
     assert recurrent
     assert all(one.states for one in recurrent)
     assert all("?" not in letters for one in recurrent for letters in one.axes + one.axes_returned)
+
+
+def test_missing_values_among_ids_fail_no_rule():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Embedding(5, 3), keras.layers.LSTM(2)])
+    model.compile("sgd", "mse")
+    ids = np.array([[1, 2, np.nan, 9]] * 6, "float32")
+    report = so.check(model, ids, np.zeros((6, 2), "float32"))
+    assert report.failures == ()
+    assert "SO417" in report.codes

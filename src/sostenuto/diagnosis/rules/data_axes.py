@@ -202,7 +202,7 @@ def no_batch_axis(failure: Failure, seen: Seen) -> Iterator[Evidence]:
         for wanted, got, source, _ in pairs(given):
             # As many targets as rows: a table, whose rows are meant as samples.
             rows = shape_in(given.y)
-            table = bool(rows) and got[0] not in (None, 1) and rows is not None and rows[0] == got[0]
+            table = bool(rows and got) and got[:1] not in ((None,), (1,)) and rows is not None and rows[0] == got[0]
             if is_one_sample(wanted, got) and not (wanted.tokens and len(got) != 1) and not table:
                 yield _window(given, wanted, got, source)
 
@@ -216,7 +216,7 @@ def window_read_as_batch(event: ModelCall, seen: Seen) -> Evidence | None:
     for wanted, got, source, _ in pairs(given):
         if _is_window(wanted, got):
             rows = shape_in(event.y)
-            if rows and rows[0] == got[0] and event.verb in ("fit", "evaluate"):
+            if rows and rows[:1] == got[:1] and event.verb in ("fit", "evaluate"):
                 return None
             return _silent_window(
                 f"{given.name} takes one sequence of {got[0]} steps for {got[0]} sequences of one step.",

@@ -219,7 +219,8 @@ def _by_message(failure: Failure, seen: Seen) -> Evidence | None:
 
 
 def _too_large(one: Lookup, seen: Seen, of_message: bool = False) -> Evidence | None:
-    if one.ids.dtype.kind == "b":
+    # Missing values have a code of their own.
+    if one.ids.dtype.kind not in "iuf" or not np.isfinite(one.ids).all():
         return None
     over = one.ids >= one.size
     if not over.any():
@@ -295,7 +296,7 @@ def _fix(one: Lookup, seen: Seen, largest: int, far: bool) -> str:
 
 
 def _below_zero(one: Lookup, seen: Seen) -> Evidence | None:
-    if one.ids.dtype.kind not in "if" or _has_fractions(one.ids):
+    if one.ids.dtype.kind not in "if" or not np.isfinite(one.ids).all() or _has_fractions(one.ids):
         return None
     under = one.ids < 0
     if not under.any() or one.ids.max() >= one.size + 1:
