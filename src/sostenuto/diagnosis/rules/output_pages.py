@@ -228,8 +228,9 @@ SO420 = rule(
     "Predictions (N, 1) minus targets (N,): each prediction is compared with every target",
     """Arrays of (N, 1) and (N,) broadcast to (N, N): each prediction is compared with each target. The mean of that is
     smallest where all predictions are the mean of the targets, so that is what the model learns. Keras's own losses
-    take care of it; a loss computed by hand does not.""",
-    """Give both the same shape: model(x)[:, 0] - y, or y[:, None].""",
+    take care of it; a loss computed by hand does not. An error or an accuracy of what predict returned is then one of
+    all pairs.""",
+    """Give both the same shape: model(x)[:, 0] - y, or y[:, None]; of predictions, model.predict(x)[:, 0] - y.""",
     example=_DATA
     + """
 y = x[:, -1, 0]
