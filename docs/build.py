@@ -38,7 +38,7 @@ FAMILIES = {
 
 def rule_page(rule: Rule) -> str:
     """A code's page as Markdown."""
-    parts = [f"# {rule.code}: {rule.title}", rule.meaning, f"## What to do\n\n{rule.fix}"]
+    parts = [f"# {rule.code}: {rule.title}", _unwrapped(rule.meaning), f"## What to do\n\n{_unwrapped(rule.fix)}"]
     if rule.example:
         parts.append(f"## Example\n\n```python\n{rule.example}\n```")
     if rule.repaired:
@@ -46,6 +46,11 @@ def rule_page(rule: Rule) -> str:
     found = "in programs that use Keras or PyTorch" if rule.looks else "by Sostenuto itself, which refuses it"
     parts.append(f"*Found {found}. On a terminal: `sostenuto explain {rule.code}`.*")
     return "\n\n".join(parts) + "\n"
+
+
+def _unwrapped(text: str) -> str:
+    # A line that happens to begin with "- " would be a list.
+    return "\n\n".join(" ".join(one.splitlines()) for one in text.split("\n\n"))
 
 
 def errors_index(catalogue: dict[str, Rule]) -> str:

@@ -230,7 +230,7 @@ SO420 = rule(
     smallest where all predictions are the mean of the targets, so that is what the model learns. Keras's own losses
     take care of it; a loss computed by hand does not. An error or an accuracy of what predict returned is then one of
     all pairs.""",
-    """Give both the same shape: model(x)[:, 0] - y, or y[:, None]; of predictions, model.predict(x)[:, 0] - y.""",
+    """Give both the same shape: model(x)[:, 0] beside y, or y[:, None]; of predictions take model.predict(x)[:, 0].""",
     example=_DATA
     + """
 y = x[:, -1, 0]
