@@ -9,13 +9,13 @@ import numpy as np
 
 from sostenuto.diagnosis.arrays import as_array, some_rows
 from sostenuto.diagnosis.catalogue import Evidence
-from sostenuto.diagnosis.events import Batch, ModelCall, ModelCalled, TorchCall
+from sostenuto.diagnosis.events import Batch, Failure, LayerCall, ModelCall, ModelCalled, TorchCall
 from sostenuto.diagnosis.rules.container_calls import written
 from sostenuto.diagnosis.rules.container_views import is_array
 from sostenuto.diagnosis.rules.output_pages import SO417
 from sostenuto.diagnosis.rules.output_views import assigned
 from sostenuto.diagnosis.seen import Seen
-from sostenuto.diagnosis.views import is_ours
+from sostenuto.diagnosis.views import is_ours, kinds
 from sostenuto.diagnosis.wording import count
 
 
@@ -56,6 +56,15 @@ def missing_values(event: ModelCalled, seen: Seen) -> Evidence | None:
         return None
     seen.mark(event.model, missing=found.title)
     return found
+
+
+@SO417.on(Failure)
+def missing_ids(failure: Failure, seen: Seen) -> Evidence | None:
+    """Looks for missing values among the ids that an Embedding could not look up."""
+    call = next((one for one in failure.calls if isinstance(one, LayerCall)), None)
+    if call is None or "Embedding" not in kinds(call.layer) or failure.verb is None:
+        return None
+    return next(_missing(failure.verb, failure.verb.x, None), None)
 
 
 def _missing(call: ModelCall, x: Any, y: Any, of_batch: bool = False) -> Iterator[Evidence]:
