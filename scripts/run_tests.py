@@ -26,7 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / "build" / "test-logs"
 BACKENDS = ("jax", "torch", "tensorflow")
 SIDE_BY_SIDE = 2
-PYTEST = [sys.executable, "-m", "pytest", "-q", "--doctest-modules", "tests", "src", "scripts"]
+PYTEST = [sys.executable, "-m", "pytest", "-q", "--doctest-modules"]
+ALL = ["tests", "src", "scripts"]
 # Runs hundreds of programs: a process of its own, so that the lanes end together.
 EXPLAINING = "tests/explaining"
 
@@ -53,7 +54,7 @@ class Outcome:
 
 def all_jobs() -> list[Job]:
     """The jobs in the order of their start: the longest first, so that the two lanes end together."""
-    jobs = [Job("without backend", [*PYTEST, "-m", "not backend"])]
+    jobs = [Job("without backend", [*PYTEST, *ALL, "-m", "not backend"])]
     if compiler():
         jobs += [Job("C++", [sys.executable, "scripts/run_native_tests.py"])]
     suites = [
@@ -61,10 +62,10 @@ def all_jobs() -> list[Job]:
         for backend in BACKENDS
     ]
     explaining = [
-        Job(f"{backend}: explaining", [*PYTEST[:-3], EXPLAINING, "-m", "backend"], backend) for backend in BACKENDS
+        Job(f"{backend}: explaining", [*PYTEST, EXPLAINING, "-m", "backend"], backend) for backend in BACKENDS
     ]
     ours = [
-        Job(f"{backend}: our tests", [*PYTEST, "-m", "backend", f"--ignore={EXPLAINING}"], backend)
+        Job(f"{backend}: our tests", [*PYTEST, *ALL, "-m", "backend", f"--ignore={EXPLAINING}"], backend)
         for backend in BACKENDS
     ]
     return [*jobs, *ours, *explaining, *suites]

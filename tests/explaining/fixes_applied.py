@@ -18,7 +18,6 @@ class Applied:
         edits: (what stands in bad.py, what the fix says instead); all that is new has to stand in the printed fix.
         filled: lines among the new ones in which a reader had to fill something in, a name for instance; no others may
             be missing from the fix.
-        again: edits by the fix of the next diagnosis, where the mended script has a second mistake of its own.
         shown: what good.py does beside mending the mistake, so that the two can be compared: it trains for fewer
             epochs, draws no progress bars, prints a result.
         numbers: whether the numbers are the same in every run, because the script sets all seeds.
@@ -26,7 +25,6 @@ class Applied:
 
     edits: Edits
     filled: tuple[str, ...] = ()
-    again: Edits = ()
     shown: Edits = ()
     numbers: bool = True
 

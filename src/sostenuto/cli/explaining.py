@@ -17,7 +17,7 @@ from sostenuto.diagnosis import nearest, page, rules
 from sostenuto.errors import DataFileError, ModelError
 
 # The letters O and I for the digits too: who types one means a code, and is told the near ones.
-_CODE = re.compile(r"so[\doil]+", re.IGNORECASE)
+_CODE = re.compile(r"so(?=.*\d)[\doil]+", re.IGNORECASE)
 
 
 def explain(script: str, arguments: Sequence[str], json: Path | None, html: Path | None, console: Console) -> int:
