@@ -37,6 +37,17 @@ def test_no_other_backend_is_imported(backend, others):
     assert python(code, KERAS_BACKEND=backend).stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("first", ["cells", "kernels", "layers.rnn", "models", "sequences", "sessions", "diagnosis"])
+def test_any_part_may_be_imported_first(first):
+    pytest.importorskip("jax")
+    code = f"""
+import sostenuto.{first}, keras
+print(keras.saving.get_registered_object("sostenuto>SequenceModel").__name__)
+"""
+    done = python(code, KERAS_BACKEND="jax")
+    assert done.stdout.strip() == "SequenceModel", done.stderr[-2000:]
+
+
 PRETEND = """
 import importlib.util, sys
 real = importlib.util.find_spec

@@ -1,4 +1,4 @@
-// forward() and backward() for callers that hold addresses: integers in, 0 for null, no arithmetic.
+// What C++ computes for callers that hold addresses: integers in, 0 for null, no arithmetic.
 //
 // Shapes are the caller's to check; here only what would otherwise be a crash: arrays that must be there, and offsets.
 
@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "sostenuto/cross_entropy.h"
 #include "sostenuto/recurrence.h"
 
 namespace nb = nanobind;
@@ -115,11 +116,36 @@ int64_t saved_size(int cell, int64_t steps_in_memory, int64_t units) {
   return sostenuto::saved_size(cell_of(cell), steps_in_memory, units);
 }
 
+sostenuto::CrossEntropy cross_entropy_call(int64_t rows, int64_t classes, Address logits, Address wanted) {
+  if (rows < 0 || classes < 1) throw std::invalid_argument("the cross-entropy needs rows and classes");
+  sostenuto::CrossEntropy call{rows, classes, at<const float>(logits), at<const int64_t>(wanted)};
+  need(call.logits, rows > 0, "the logits");
+  need(call.wanted, rows > 0, "the classes");
+  return call;
+}
+
+// Whether it could be done: not with a class that there is not.
+bool cross_entropy(int64_t rows, int64_t classes, Address logits, Address wanted, Address losses, Address kept) {
+  const sostenuto::CrossEntropy call = cross_entropy_call(rows, classes, logits, wanted);
+  for (int64_t row = 0; row < rows; ++row)
+    if (call.wanted[row] < 0 || call.wanted[row] >= classes) return false;
+  sostenuto::cross_entropy(call, at<float>(losses), at<float>(kept));
+  return true;
+}
+
+void cross_entropy_gradient(int64_t rows, int64_t classes, Address logits, Address wanted, Address kept,
+                            Address d_losses, Address d_logits) {
+  sostenuto::cross_entropy_gradient(cross_entropy_call(rows, classes, logits, wanted), at<const float>(kept),
+                                    at<const float>(d_losses), at<float>(d_logits));
+}
+
 }  // namespace
 
 void bind_call(nb::module_& module) {
   module.def("saved_size", &saved_size);
   module.def("forward", &forward, nb::call_guard<nb::gil_scoped_release>());
   module.def("backward", &backward, nb::call_guard<nb::gil_scoped_release>());
+  module.def("cross_entropy", &cross_entropy, nb::call_guard<nb::gil_scoped_release>());
+  module.def("cross_entropy_gradient", &cross_entropy_gradient, nb::call_guard<nb::gil_scoped_release>());
   bind_kept(module);
 }

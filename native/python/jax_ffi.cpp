@@ -20,6 +20,8 @@
 namespace nb = nanobind;
 namespace ffi = xla::ffi;
 
+void add_jax_losses(nb::dict& targets);  // jax_loss_ffi.cpp
+
 namespace {
 
 using sostenuto::Cell;
@@ -286,6 +288,7 @@ void bind_jax(nb::module_& module) {
     nb::dict targets;
     targets["sostenuto_forward"] = nb::capsule(reinterpret_cast<void*>(forward_handler));
     targets["sostenuto_backward"] = nb::capsule(reinterpret_cast<void*>(backward_handler));
+    add_jax_losses(targets);
     return targets;
   });
 }

@@ -25,6 +25,15 @@ SOSTENUTO_INLINE Vec exp_minus(Vec x) {
   return scale(power_less_one(power - whole) + one(), whole);
 }
 
+// exp(x) for x up to 0, to a few units in the last place however far below; 0 below -104. Multiples of the logarithm of 2
+// are taken off in two parts, the first of so few digits that nothing is rounded (Cody and Waite 1980).
+SOSTENUTO_INLINE Vec exp_below(Vec x) {
+  x = clamp(x, -104.0f, 0.0f);
+  const Vec whole = round(x * splat(1.44269504f));
+  const Vec left = (x - whole * splat(0.693359375f)) + whole * splat(2.12194440e-4f);
+  return scale(power_less_one(left * splat(1.44269504f)) + one(), whole);
+}
+
 // exp(2x) - 1, exact to a few units in the last place near zero as well; tanh(x) is this divided by itself plus 2.
 // Limited to 2^60, where that quotient is 1 already, so that products of it stay finite.
 SOSTENUTO_INLINE Vec exp_twice_less_one(Vec x) {

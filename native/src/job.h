@@ -101,6 +101,10 @@ struct Kernels {
   int64_t (*dense_size)(int64_t features, int64_t units);                 // floats
   void (*pack_dense)(int64_t features, int64_t units, const float* kernel, const float* bias, float* panels);
   void (*dense)(const Dense&, const float* inputs, float* outputs, int64_t begin, int64_t end);
+
+  void (*cross_entropy)(const float* logits, int64_t size, int64_t wanted, float* loss, float* kept);  // of one row
+  void (*cross_entropy_gradient)(const float* logits, int64_t size, int64_t wanted, const float* kept, float d_loss,
+                                 float* d_logits);
 };
 
 // Waits until all members of a group have come here.

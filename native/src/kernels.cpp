@@ -1,5 +1,6 @@
 // The kernels of one target: this file is compiled once for each, with SOSTENUTO_TARGET its name.
 
+#include "cross_entropy.h"
 #include "dense.h"
 #include "gru.h"
 #include "gru_reset_before.h"
@@ -102,7 +103,7 @@ const Kernels kernels = {
     forward_scratch,                  forward_shared,  forward,           transposed_size,
     transposed_kernel_size,           pack_transposed, backward_scratch,  backward_shared,
     backward,                         reduce,          step,              dense_size,
-    pack_dense,                       dense,
+    pack_dense,                       dense,           cross_entropy_row, cross_entropy_gradient_row,
 };
 
 }  // namespace sostenuto::SOSTENUTO_TARGET

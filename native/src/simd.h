@@ -30,6 +30,8 @@ SOSTENUTO_INLINE void store(float* to, Vec value) { _mm512_storeu_ps(to, value);
 SOSTENUTO_INLINE void store(float* to, Vec value, Lanes real) { _mm512_mask_storeu_ps(to, real, value); }
 SOSTENUTO_INLINE Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
 // The second operand of min and max comes through where one is NaN.
+SOSTENUTO_INLINE Vec max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
+SOSTENUTO_INLINE Vec select(Lanes real, Vec yes, Vec no) { return _mm512_mask_blend_ps(real, no, yes); }
 SOSTENUTO_INLINE Vec clamp(Vec x, float low, float high) {
   return _mm512_max_ps(splat(low), _mm512_min_ps(splat(high), x));
 }
@@ -59,6 +61,10 @@ SOSTENUTO_INLINE Vec load(const float* from, Lanes real) { return _mm256_maskloa
 SOSTENUTO_INLINE void store(float* to, Vec value) { _mm256_storeu_ps(to, value); }
 SOSTENUTO_INLINE void store(float* to, Vec value, Lanes real) { _mm256_maskstore_ps(to, real, value); }
 SOSTENUTO_INLINE Vec fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
+SOSTENUTO_INLINE Vec max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
+SOSTENUTO_INLINE Vec select(Lanes real, Vec yes, Vec no) {
+  return _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(real));
+}
 SOSTENUTO_INLINE Vec clamp(Vec x, float low, float high) {
   return _mm256_max_ps(splat(low), _mm256_min_ps(splat(high), x));
 }
@@ -104,6 +110,11 @@ SOSTENUTO_INLINE void store(float* to, Vec value, Lanes real) {
   for (int lane = 0; lane < real; ++lane) to[lane] = value[lane];
 }
 SOSTENUTO_INLINE Vec fma(Vec a, Vec b, Vec c) { return a * b + c; }
+SOSTENUTO_INLINE Vec max(Vec a, Vec b) { return a > b ? a : b; }
+SOSTENUTO_INLINE Vec select(Lanes real, Vec yes, Vec no) {
+  for (int lane = real; lane < W; ++lane) yes[lane] = no[lane];
+  return yes;
+}
 // A comparison with NaN is false, so NaN comes through.
 SOSTENUTO_INLINE Vec clamp(Vec x, float low, float high) {
   x = x > splat(high) ? splat(high) : x;

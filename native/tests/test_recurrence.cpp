@@ -1,6 +1,6 @@
 // The kernels against the twin: a plain program, exit status 1 if anything fails.
 //
-// With arguments it runs only the parts that they name: twin, values, odd_numbers, bits, callers, program.
+// With arguments it runs only the parts that they name: twin, values, odd_numbers, bits, callers, program, cross_entropy.
 
 #include <chrono>
 #include <cstdio>
@@ -36,7 +36,8 @@ int main(int count, char** arguments) {
   };
   for (const Part& part : {Part{"twin", tests::check_twin}, Part{"values", tests::check_values},
                            Part{"odd_numbers", tests::check_odd_numbers}, Part{"bits", tests::check_bits},
-                           Part{"callers", tests::check_callers}, Part{"program", tests::check_program}}) {
+                           Part{"callers", tests::check_callers}, Part{"program", tests::check_program},
+                           Part{"cross_entropy", tests::check_cross_entropy}}) {
     bool chosen = count == 1;
     for (int k = 1; k < count; ++k) chosen = chosen || std::strcmp(arguments[k], part.name) == 0;
     if (!chosen) continue;
@@ -44,7 +45,7 @@ int main(int count, char** arguments) {
     auto begin = std::chrono::steady_clock::now();
     part.run();
     std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-    std::printf("%-12s %6d checks, %4d failed, %.1f s\n", part.name, check::done - done_before,
+    std::printf("%-13s %6d checks, %4d failed, %.1f s\n", part.name, check::done - done_before,
                 check::failed - failed_before, seconds.count());
     std::fflush(stdout);
   }

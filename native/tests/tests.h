@@ -26,6 +26,9 @@ void check_callers();
 // check_program.cpp: programs against sums written out, and the bits of their rows.
 void check_program();
 
+// check_cross_entropy.cpp: losses and gradients of rows of logits against sums in double.
+void check_cross_entropy();
+
 // Runs `check` once for every target that this processor has and every number of threads, 1 to `most_threads`, and says
 // to it which they are. Leaves the target and the number of threads as they were at first.
 void on_every_target(int most_threads, const std::function<void(const std::string& where)>& check);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 import wrapt
@@ -102,8 +103,18 @@ def unload_ipython_extension(shell: Any) -> None:
     unload(shell)
 
 
-# Our layers and models are known to keras.saving.load_model as soon as both packages are imported.
-wrapt.when_imported("keras")(lambda module: importlib.import_module("sostenuto.models"))
+def _register_models(module: Any) -> None:
+    """Lets keras.saving.load_model know our layers and models as soon as both packages are imported."""
+    for name in _REGISTERED_AFTER[1:]:
+        half_imported = getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False)
+        if half_imported and name != module.__name__:
+            return  # it is what imports Keras, and the models need it whole: its own import comes here at its end
+    importlib.import_module("sostenuto.models")
+
+
+_REGISTERED_AFTER = ("keras", "sostenuto.cells", "sostenuto.kernels", "sostenuto.layers", "sostenuto.sequences")
+for _name in _REGISTERED_AFTER:
+    wrapt.when_imported(_name)(_register_models)
 
 __version__ = "0.1.0"
 

@@ -1,18 +1,23 @@
-"""The faster cross-entropy of classes on PyTorch: values and gradients of Keras's own, and where it steps back."""
+"""The faster cross-entropy of classes: values and gradients of the definition, and where it steps back."""
 
 from __future__ import annotations
+
+import importlib
 
 import keras
 import numpy as np
 import pytest
 from keras import losses
 
-from sostenuto.models.class_losses import SparseCategoricalCrossentropy, faster_on_torch
+import sostenuto as so
+from sostenuto.kernels import native_module
+from sostenuto.models.class_losses import FASTER_ON, SparseCategoricalCrossentropy, faster
 
 RNG = np.random.default_rng(0)
-LOGITS = RNG.normal(size=(7, 5)).astype("float32") * 4
-CLASSES = RNG.integers(0, 5, 7)
-WEIGHTS = RNG.uniform(size=7).astype("float32")
+LOGITS = RNG.normal(size=(12, 5)).astype("float32") * 4
+CLASSES = RNG.integers(0, 5, 12)
+STEPS = RNG.normal(size=(7, 2)).astype("float32")
+WEIGHTS = RNG.uniform(size=12).astype("float32")
 
 
 def by_definition(logits, classes):
@@ -24,11 +29,67 @@ def by_definition(logits, classes):
     return -np.log(shares[rows, classes]), shares - np.eye(logits.shape[1])[classes]
 
 
+@pytest.fixture
+def native_runs(monkeypatch):
+    """The numbers of native runs of the loss, one for each call."""
+    if keras.backend.backend() not in FASTER_ON or native_module.load() is None:
+        return None
+    module = importlib.import_module(f"sostenuto.kernels.adapters.{keras.backend.backend()}_losses")
+    real, runs = module.cross_entropy, []
+
+    def counted(*arguments):
+        found = real(*arguments)
+        runs.append(found is not None)
+        return found
+
+    monkeypatch.setattr(module, "cross_entropy", counted)
+    return runs
+
+
 @pytest.mark.parametrize("dtype", ["int32", "int64", "float32"])
-def test_values_are_those_of_the_definition(dtype):
+@pytest.mark.parametrize("shape", [(12,), (12, 1), (3, 4), (3, 4, 1), (2, 2, 3)])
+def test_values_are_those_of_the_definition(dtype, shape, native_runs):
     loss = SparseCategoricalCrossentropy(from_logits=True, reduction="none")
-    found = keras.ops.convert_to_numpy(loss(CLASSES.astype(dtype), LOGITS))
-    np.testing.assert_allclose(found, by_definition(LOGITS, CLASSES)[0], rtol=2e-6)
+    axes = shape[:-1] if shape[-1] == 1 else shape
+    found = keras.ops.convert_to_numpy(loss(CLASSES.astype(dtype).reshape(shape), LOGITS.reshape(*axes, 5)))
+    np.testing.assert_allclose(found, by_definition(LOGITS, CLASSES)[0].reshape(axes), rtol=2e-6)
+    assert native_runs in (None, [True])
+
+
+def test_probabilities_are_left_to_keras(native_runs):
+    shares = np.exp(LOGITS) / np.exp(LOGITS).sum(1, keepdims=True)
+    found = keras.ops.convert_to_numpy(SparseCategoricalCrossentropy(reduction="none")(CLASSES, shares))
+    np.testing.assert_allclose(found, by_definition(LOGITS, CLASSES)[0], rtol=1e-4)
+    assert native_runs in (None, [])
+
+
+def test_targets_of_another_size_are_refused_as_keras_does(native_runs):
+    with pytest.raises((ValueError, TypeError, RuntimeError)) as ours:
+        SparseCategoricalCrossentropy(from_logits=True)(CLASSES[:5], LOGITS)
+    with pytest.raises(type(ours.value)) as stock:
+        losses.SparseCategoricalCrossentropy(from_logits=True)(CLASSES[:5], LOGITS)
+    assert str(ours.value) == str(stock.value)
+
+
+def test_training_takes_it_and_learns_the_same(native_runs):
+    def trained(loss):
+        keras.utils.set_random_seed(1)
+        model = so.SequenceModel([so.GRU(3, return_sequences=True), keras.layers.Dense(5)])
+        model.compile(keras.optimizers.SGD(0.5), loss)
+        words = [STEPS[:length] for length in (4, 7, 2)]
+        ids = [np.arange(length) % 5 for length in (4, 7, 2)]
+        history = model.fit(words, ids, epochs=3, verbose=0, shuffle=False)
+        return [*map(float, history.history["loss"])], model.get_weights()
+
+    class Stock(losses.SparseCategoricalCrossentropy):
+        """Another type, which is left as it is."""
+
+    losses_of_ours, ours = trained(losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert native_runs is None or native_runs[-1]
+    losses_of_stock, stock = trained(Stock(from_logits=True))
+    np.testing.assert_allclose(losses_of_ours, losses_of_stock, rtol=1e-5)
+    for one, other in zip(ours, stock, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_weights_and_masks_count_as_ever():
@@ -42,10 +103,10 @@ def test_weights_and_masks_count_as_ever():
 
 
 def test_it_takes_the_place_of_keras_own_only():
-    on_torch = keras.backend.backend() == "torch"
+    here = keras.backend.backend() in FASTER_ON
     stock = losses.SparseCategoricalCrossentropy(from_logits=True, name="n")
-    ours = faster_on_torch(stock)
-    assert (type(ours) is SparseCategoricalCrossentropy) == on_torch
+    ours = faster(stock)
+    assert (type(ours) is SparseCategoricalCrossentropy) == here
     assert ours.get_config() == stock.get_config()
     for other in (
         losses.SparseCategoricalCrossentropy(),
@@ -55,30 +116,111 @@ def test_it_takes_the_place_of_keras_own_only():
         "sparse_categorical_crossentropy",
         None,
     ):
-        assert faster_on_torch(other) is other
+        assert faster(other) is other
 
 
-if keras.backend.backend() == "torch":
+@pytest.mark.parametrize("targets", [np.eye(5)[:2], [7, 1]])
+def test_what_the_output_has_no_place_for_is_refused_before_it_runs(targets):
+    model = so.SequenceModel([so.GRU(3), keras.layers.Dense(5)])
+    model.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True))
+    with pytest.raises(so.TargetError, match="SO402"):
+        model.fit([STEPS, STEPS[:3]], targets, verbose=0)
+
+
+def test_saved_models_have_it_again(tmp_path):
+    model = so.SequenceModel([so.GRU(3), keras.layers.Dense(5)])
+    model.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True, name="n"))
+    model.fit([STEPS, STEPS[:3]], [1, 2], verbose=0)
+    model.save(tmp_path / "model.keras")
+    loss = keras.saving.load_model(tmp_path / "model.keras").loss
+    assert type(loss) is type(model.loss)
+    assert (loss.name, loss.from_logits) == ("n", True)
+
+
+def gradients_of(loss, logits, *more):
+    """The gradient of the weighted sum of losses, and that of the sum of its squares."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def first(logits):
+            return jax.grad(lambda logits: (loss(logits, *more) * WEIGHTS).sum())(logits)
+
+        return first(logits), jax.grad(lambda logits: (first(logits) ** 2).sum())(logits)
     import torch
 
-    from sostenuto.kernels.adapters.torch_losses import cross_entropy
+    logits = torch.tensor(logits, requires_grad=True)
+    (first,) = torch.autograd.grad((loss(logits, *more) * torch.tensor(WEIGHTS)).sum(), logits, create_graph=True)
+    (plain,) = torch.autograd.grad((loss(logits, *more) * torch.tensor(WEIGHTS)).sum(), logits)
+    np.testing.assert_allclose(first.detach(), plain, atol=1e-6)
+    return plain, torch.autograd.grad((first**2).sum(), logits)[0]
 
-    def test_gradients_are_those_of_the_definition():
-        logits = torch.tensor(LOGITS, requires_grad=True)
-        found = cross_entropy(logits, torch.tensor(CLASSES))
-        (found * torch.tensor(WEIGHTS)).sum().backward()
-        np.testing.assert_allclose(logits.grad, by_definition(LOGITS, CLASSES)[1] * WEIGHTS[:, None], atol=1e-6)
+
+@pytest.mark.skipif(
+    keras.backend.backend() not in FASTER_ON or native_module.load() is None, reason="Keras's own loss runs here"
+)
+class TestNative:
+    @pytest.fixture
+    def cross_entropy(self):
+        return importlib.import_module(f"sostenuto.kernels.adapters.{keras.backend.backend()}_losses").cross_entropy
+
+    def test_gradients_are_those_of_the_definition(self, cross_entropy):
+        classes = keras.ops.convert_to_tensor(CLASSES)
+        first, second = gradients_of(cross_entropy, LOGITS, classes)
+        shares = by_definition(LOGITS, CLASSES)[1] + np.eye(5)[CLASSES]
+        gradient = by_definition(LOGITS, CLASSES)[1] * WEIGHTS[:, None]
+        np.testing.assert_allclose(first, gradient, atol=1e-6)
+        # The Jacobian of the softmax.
+        back = 2 * gradient * WEIGHTS[:, None]
+        np.testing.assert_allclose(second, shares * (back - (shares * back).sum(1, keepdims=True)), atol=1e-6)
+
+    def test_rows_that_do_not_count_get_no_gradient_whatever_they_hold(self, cross_entropy, monkeypatch):
+        logits, weights = LOGITS.copy(), WEIGHTS.copy()
+        logits[3], weights[3] = np.nan, 0
+        monkeypatch.setitem(globals(), "WEIGHTS", weights)
+        if keras.backend.backend() == "jax":
+            import jax
+
+            found = jax.grad(lambda logits: (cross_entropy(logits, CLASSES) * weights).sum())(logits)
+        else:
+            import torch
+
+            held = torch.tensor(logits, requires_grad=True)
+            (cross_entropy(held, torch.tensor(CLASSES)) * torch.tensor(weights)).sum().backward()
+            found = held.grad
+        gradient = by_definition(logits, CLASSES)[1] * weights[:, None]
+        gradient[3] = 0
+        np.testing.assert_allclose(found, gradient, atol=1e-6)
 
     @pytest.mark.parametrize(
         ("logits", "classes"),
         [
-            (LOGITS, [0, 1, 2, 3, 4, 0, -100]),
-            (LOGITS, [0, 1, 2, 3, 4, 0, 5]),
-            (LOGITS, [0, 1, 2, 3, 4, 0, np.nan]),
             (LOGITS[None], CLASSES),
             (LOGITS, CLASSES[:3]),
             (LOGITS[:0], CLASSES[:0]),
+            (LOGITS[:, :0], CLASSES),
+            (LOGITS.astype("float16"), CLASSES),
         ],
     )
-    def test_what_pytorch_has_a_rule_of_its_own_for_is_left_to_it(logits, classes):
-        assert cross_entropy(torch.tensor(logits), torch.tensor(classes)) is None
+    def test_other_shapes_and_numbers_are_left_to_the_backend(self, cross_entropy, logits, classes):
+        logits, classes = keras.ops.convert_to_tensor(logits), keras.ops.convert_to_tensor(classes)
+        assert cross_entropy(logits, classes) is None
+
+    @pytest.mark.parametrize("last", [-100, 5, np.nan])
+    def test_classes_that_there_are_not(self, cross_entropy, last):
+        classes = np.array([*CLASSES[:-1], last])
+        if keras.backend.backend() == "torch":  # which leaves class -100 out, and has errors of its own for others
+            import torch
+
+            assert cross_entropy(torch.tensor(LOGITS), torch.tensor(classes)) is None
+            return
+        found = np.asarray(cross_entropy(LOGITS, np.nan_to_num(classes, nan=-1)))
+        np.testing.assert_allclose(found[:-1], by_definition(LOGITS, CLASSES)[0][:-1], rtol=2e-6)
+        assert found[-1] == 0
+
+    def test_steps_of_a_program_that_jax_maps(self, cross_entropy):
+        if keras.backend.backend() != "jax":
+            pytest.skip("vmap is JAX's")
+        import jax
+
+        found = jax.vmap(cross_entropy)(LOGITS.reshape(3, 4, 5), CLASSES.reshape(3, 4))
+        np.testing.assert_allclose(found, by_definition(LOGITS, CLASSES)[0].reshape(3, 4), rtol=2e-6)

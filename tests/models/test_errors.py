@@ -94,6 +94,22 @@ def test_targets_of_another_size_are_not_broadcast(model):
     )
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_a_number_for_each_class_for_a_loss_of_their_numbers(named):
+    model = so.SequenceModel([so.LSTM(2), keras.layers.Dense(4)], name="m")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", "sparse_categorical_crossentropy" if named else loss)
+    assert refused(so.TargetError, lambda: model.fit(DATA, np.eye(4)[[0, 1]], verbose=0)) == (
+        "SequenceModel 'm' learns numbers of classes, and got a number for each class.\n"
+        "  where   targets -> loss, per sequence\n"
+        "  got     targets with axes (4,) float64, as one-hot encoding makes them\n"
+        "  wanted  the number of the class, 0 to 3, for each sequence\n"
+        "  fix     compile with loss='categorical_crossentropy' (a loss object: keras.losses.CategoricalCrossentropy "
+        "with the same options), or pass targets.argmax(axis=-1)\n"
+        "  more    sostenuto explain SO402"
+    )
+
+
 def test_whole_numbered_classes_for_a_loss_of_vectors():
     model = so.SequenceModel([so.LSTM(2), keras.layers.Dense(4)])
     model.compile("adam", "categorical_crossentropy")

@@ -132,12 +132,21 @@ def check_targets(model: Any, sequences: Any, per: str, output: tuple[int | None
             wanted=f"a target per {per}, as the model has one output per {per}",
             fix=f"{fix}; or pass a target per {per}",
         )
-    if not (
-        isinstance(loss, str) or (isinstance(loss, keras.losses.Loss) and type(loss).__module__.startswith("keras"))
-    ):
+    known = isinstance(loss, keras.losses.Loss) and type(loss).__module__.startswith(("keras", "sostenuto"))
+    if not (isinstance(loss, str) or known):
         return
     axes = sequences.targets.shape[1:]
     scalar = axes in ((), (1,))
+    if not scalar and axes == output and "sparse" in _name(loss):
+        raise TargetError(
+            f"{title(model)} learns numbers of classes, and got a number for each class.",
+            code="SO402",
+            where=f"targets -> loss, per {per}",
+            got=f"targets with axes {axes} {sequences.targets.dtype}, as one-hot encoding makes them",
+            wanted=f"the number of the class, 0 to {axes[0] - 1}, for each {per}",
+            fix="compile with loss='categorical_crossentropy' (a loss object: keras.losses.CategoricalCrossentropy with "
+            "the same options), or pass targets.argmax(axis=-1)",
+        )
     classes = scalar and len(output) == 1 and sequences.targets.dtype.kind in "iub" and "sparse" in _name(loss)
     if axes == output or (scalar and output in ((), (1,))) or classes:
         return

@@ -12,9 +12,8 @@ from keras import ops, tree
 
 from sostenuto.kernels import masks
 from sostenuto.layers import BatchContext, attach_mask, batch_context
-from sostenuto.models import checks
+from sostenuto.models import checks, class_losses
 from sostenuto.models.carrying import Carried, FirstStates, LearnedStart, carried_states
-from sostenuto.models.class_losses import faster_on_torch
 from sostenuto.models.lanes import LANES, LaneStates
 from sostenuto.models.preparing import ready
 from sostenuto.models.real_steps import RealStepsLoss, faster_as_rows, real_steps_metrics, steps_as_rows
@@ -320,7 +319,7 @@ class SequenceModel(Verbs):
             jit_compile = False
         super().compile(
             optimizer,
-            loss=faster_on_torch(loss),
+            loss=class_losses.faster(loss),
             metrics=real_steps_metrics(metrics),
             weighted_metrics=real_steps_metrics(weighted_metrics),
             jit_compile=jit_compile,

@@ -12,6 +12,7 @@ from sostenuto.models.batches import Batches, SequenceBatches, rounded_up
 from sostenuto.models.checks import check_chunk
 from sostenuto.models.chunks import ChunkBatches, Chunking
 from sostenuto.models.cutting import check_cuts
+from sostenuto.models.freed_memory import freed_memory_kept
 from sostenuto.models.lanes import LANES
 from sostenuto.models.predictions import by_id, by_id_of_chunks
 from sostenuto.models.preparing import Feeder, check_targets, ready, ready_to_validate
@@ -91,18 +92,19 @@ class Verbs(keras.Model):
         if validation_data is not None:
             size = validation_batch_size or batch_size
             validation = self._batches("evaluate", validation_data, size, Feeder(self), _whole(chunking))
-        return super().fit(
-            batches,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            validation_data=validation,
-            shuffle=False,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
-            validation_steps=validation_steps,
-            validation_freq=validation_freq,
-        )
+        with freed_memory_kept():
+            return super().fit(
+                batches,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_data=validation,
+                shuffle=False,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                validation_steps=validation_steps,
+                validation_freq=validation_freq,
+            )
 
     def evaluate(
         self,

@@ -87,7 +87,7 @@ def name_of_loss(loss: Any) -> str:
         # Keras puts an object of its own around a function.
         loss = getattr(loss, "fn", loss) if type(loss).__name__ == "LossFunctionWrapper" else loss
         named = loss if hasattr(loss, "__name__") else type(loss)
-        if str(getattr(named, "__module__", "")).partition(".")[0] != "keras":
+        if str(getattr(named, "__module__", "")).partition(".")[0] not in ("keras", "sostenuto"):
             return ""
         found = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", named.__name__).lower()
     found = _SHORT.get(found, found)

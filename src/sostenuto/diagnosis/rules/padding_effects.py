@@ -221,4 +221,4 @@ def _counts_all(model: Any) -> bool:
     if any("train_step" in vars(kind) for kind in type(model).__mro__ if kind.__module__[:6] != "keras."):
         return False
     module = type(loss).__module__ if not hasattr(loss, "__module__") else str(loss.__module__)
-    return isinstance(loss, str) or module.startswith("keras")
+    return isinstance(loss, str) or module.startswith(("keras", "sostenuto"))

@@ -182,7 +182,7 @@ def _forward(
     shape = (*inputs.shape[:-1], what.units)
     outputs = inputs.new_empty(shape) if saving or what.all_outputs else None
     last_h, last_c = torch.empty_like(h), None if c is None else torch.empty_like(c)
-    saved = _memory(what.saved_size(math.prod(shape[:-1]))) if saving else None
+    saved = kept_memory(what.saved_size(math.prod(shape[:-1]))) if saving else None
     if not inputs.is_meta:
         of_call = _addresses(offsets, mask, inputs, kernel, recurrent_kernel, bias, h, c)
         dropout = _dropout(what, recurrent_dropout, input_dropout)
@@ -224,7 +224,8 @@ def _dropout(what: Recurrence, recurrent: Any, inputs: Any) -> tuple[int, int, b
 _LARGE = 2**18
 
 
-def _memory(size: int) -> Any:
+def kept_memory(size: int) -> Any:
+    """Memory (size,) of float32 that comes back for another tensor when its own is gone."""
     return native().kept_tensor(size) if size >= _LARGE else torch.empty(size, dtype=torch.float32, device="cpu")
 
 
