@@ -144,8 +144,8 @@ def check_targets(model: Any, sequences: Any, per: str, output: tuple[int | None
             where=f"targets -> loss, per {per}",
             got=f"targets with axes {axes} {sequences.targets.dtype}, as one-hot encoding makes them",
             wanted=f"the number of the class, 0 to {axes[0] - 1}, for each {per}",
-            fix="compile with loss='categorical_crossentropy' (a loss object: keras.losses.CategoricalCrossentropy with "
-            "the same options), or pass targets.argmax(axis=-1)",
+            fix="compile with loss='categorical_crossentropy' (a loss object: keras.losses.CategoricalCrossentropy "
+            "with the same options), or pass targets.argmax(axis=-1)",
         )
     classes = scalar and len(output) == 1 and sequences.targets.dtype.kind in "iub" and "sparse" in _name(loss)
     if axes == output or (scalar and output in ((), (1,))) or classes:
