@@ -5,7 +5,7 @@ the example of examples/language_model. Each contender lives in a process of its
 slices, in turn with the others, which stand still meanwhile. The time of an epoch is the sum of its slices; a ratio is
 the median over the turns of the other's slice ÷ ours, so above 1 ours is faster. Linux only.
 
-    python benchmarks/kernels/epoch.py            some 6 minutes
+    python benchmarks/kernels/epoch.py            some 9 minutes
     python benchmarks/kernels/epoch.py --quick    a tenth of an epoch
 """
 
@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 import typer
+from machine import machine, versions
 from process import FOLDER, Process
 from rich.console import Console
 from rich.table import Table
@@ -91,7 +92,10 @@ def main(
     threads = min(threads, len(os.sched_getaffinity(0)))
     chunks = (CHUNKS // 10 if quick else CHUNKS) // TURNS
     table = table_of(run(chunks, TURNS, threads, Console(stderr=True)), TURNS, chunks)
-    Console(width=120).print(table)
+    console = Console(width=120, highlight=False)
+    console.print(f"{machine()}, {threads} threads each, {TURNS} turns")
+    console.print(", ".join(f"{package} {version}" for package, version in versions().items()) + "\n")
+    console.print(table)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,8 @@ medians, so above 1 ours is faster. Linux only.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import platform
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +27,7 @@ import agreement
 import picture
 import report
 import typer
+from machine import machine, versions
 from process import Process
 from rich.console import Console
 from rounds import Contender, measure
@@ -36,7 +35,6 @@ from workloads import GROUPS, PEAK, Group, Workload
 
 FRAMEWORKS = ("torch", "jax", "tensorflow", "onnxruntime")
 NAMES = [group.name for group in GROUPS]
-PACKAGES = ("keras", "torch", "jax", "tensorflow-cpu", "onnxruntime", "numpy")
 
 # A whole run of fewer rounds is not kept, unless told where.
 FEWEST = 7
@@ -116,23 +114,6 @@ def _prepare(process: Process, group: Group, workload: Workload) -> list[tuple[C
     return prepared
 
 
-def _machine() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.machine()
-
-
-def _versions() -> dict[str, str]:
-    known = {}
-    for package in PACKAGES:
-        try:
-            known[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            known[package] = "not installed"
-    return known
-
-
 def _show(console: Console, results: dict[str, Any]) -> None:
     console.print(
         f"{results['machine']}, {results['threads']} threads each; large sgemm "
@@ -186,11 +167,11 @@ def main(
         try:
             peak = run.group(PEAK)
             results: dict[str, Any] = {
-                "machine": _machine(),
+                "machine": machine(),
                 "threads": threads,
                 "rounds": rounds,
                 "warm": warm,
-                "versions": _versions(),
+                "versions": versions(),
                 "sgemm": run.rate,
                 "peak": peak,
                 "groups": [],
