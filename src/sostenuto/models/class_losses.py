@@ -9,6 +9,12 @@ from typing import Any
 import keras
 
 FASTER_ON = ("torch", "jax")
+# In a plain name: torch.compile traces imports at every call, and warns of it.
+_adapter = (
+    importlib.import_module(f"sostenuto.kernels.adapters.{keras.backend.backend()}_losses")
+    if keras.backend.backend() in FASTER_ON
+    else None
+)
 
 
 @keras.saving.register_keras_serializable(package="sostenuto")
@@ -32,20 +38,19 @@ class SparseCategoricalCrossentropy(keras.losses.SparseCategoricalCrossentropy):
         return super().call(y_true, y_pred) if found is None else found
 
     def _natively(self, y_true: Any, y_pred: Any) -> Any:
-        backend, shape = keras.backend.backend(), y_pred.shape
-        if backend not in FASTER_ON or len(shape) < 2 or isinstance(y_pred, keras.KerasTensor):
+        shape = y_pred.shape
+        if _adapter is None or len(shape) < 2 or isinstance(y_pred, keras.KerasTensor):
             return None
         if math.prod(y_true.shape) != math.prod(shape[:-1]):
             return None  # Keras has words for that
         rows = y_pred if len(shape) == 2 else keras.ops.reshape(y_pred, (-1, shape[-1]))
-        adapter = importlib.import_module(f"sostenuto.kernels.adapters.{backend}_losses")
-        found = adapter.cross_entropy(rows, keras.ops.reshape(y_true, (-1,)))
+        found = _adapter.cross_entropy(rows, keras.ops.reshape(y_true, (-1,)))
         return found if found is None or len(shape) == 2 else keras.ops.reshape(found, shape[:-1])
 
 
 def faster(loss: Any) -> Any:
     """The loss, or one that does the same in less time."""
-    if keras.backend.backend() not in FASTER_ON or type(loss) is not keras.losses.SparseCategoricalCrossentropy:
+    if _adapter is None or type(loss) is not keras.losses.SparseCategoricalCrossentropy:
         return loss
     return SparseCategoricalCrossentropy.from_config(loss.get_config()) if _is_plain(loss) else loss
 

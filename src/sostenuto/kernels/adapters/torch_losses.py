@@ -27,7 +27,7 @@ def cross_entropy(logits: Any, classes: Any) -> Any | None:
     plain = logits.ndim == 2 and logits.dtype is torch.float32 and logits.is_cpu and classes.is_cpu
     if not plain or classes.shape != logits.shape[:1] or not logits.numel():
         return None
-    if native_module.load() is None or native_reason() is not None:
+    if torch.compiler.is_compiling() or native_module.load() is None or native_reason() is not None:
         return None
     logits, classes = logits.contiguous(), classes.long().contiguous()
     # Two more floats for each row are what the gradient needs.
