@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -51,28 +50,9 @@ def forward(words: torch.Tensor, weights: Tensors, states: Tensors) -> tuple[tor
     return second @ kernel + bias, [*after_first, *after_second]
 
 
-class CrossEntropy(torch.autograd.Function):
-    """The loss of a step: minus the logarithm of its word's share. Its gradient: the shares, 1 less for that word."""
-
-    @staticmethod
-    def forward(ctx: Any, logits: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-        """Losses (B * T,) of logits (B * T, V)."""
-        logs = logits.log_softmax(1)
-        ctx.save_for_backward(logs, words)
-        return -logs.gather(1, words[:, None])[:, 0]
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        """The gradient of the logits."""
-        logs, words = ctx.saved_tensors
-        shares = logs.exp()
-        shares[torch.arange(len(words)), words] -= 1
-        return shares * gradient[:, None], None
-
-
 def losses(logits: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
     """The loss of each step (B * T,)."""
-    return CrossEntropy.apply(logits.flatten(0, 1), following.flatten().long())
+    return functional.cross_entropy(logits.flatten(0, 1), following.flatten().long(), reduction="none")
 
 
 def zeros(lanes: so.Sequences, units: int) -> Tensors:

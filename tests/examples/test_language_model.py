@@ -15,6 +15,7 @@ from rich.console import Console
 
 import sostenuto as so
 from sostenuto.kernels import native
+from sostenuto.models import class_losses
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples" / "language_model"))
 
@@ -184,6 +185,7 @@ def test_the_plain_loop_prints_the_ratio(texts, tmp_path, capsys):
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="the loop by hand rounds as PyTorch does")
 def test_the_loop_by_hand_learns_the_same_weights_bit_for_bit(texts, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(native, "_absence", ["the loop by hand rounds as the portable kernel does"])
+    monkeypatch.setattr(class_losses, "_adapter", None)
     out = tmp_path / "out"
     example.main(program(texts, out, epochs=6))
     capsys.readouterr()
