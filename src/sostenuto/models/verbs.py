@@ -47,6 +47,8 @@ class Verbs(keras.Model):
     ) -> Any:
         """Trains the model, as ``keras.Model.fit`` does.
 
+        With glibc, memory that is freed meanwhile stays with the process for the next batch, and goes back at the end.
+
         Args:
             x: Sequences, anything that makes one (a list or dict of arrays, an array (B, T, F)), or a SequenceStream.
             y: targets, where ``x`` brings none: per sequence or per step, in order or as a dict by id.
