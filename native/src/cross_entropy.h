@@ -2,8 +2,6 @@
 
 #pragma once
 
-#include <cmath>
-
 #include "activations.h"
 
 namespace sostenuto::SOSTENUTO_TARGET {
@@ -31,9 +29,9 @@ SOSTENUTO_INLINE float across(Vec vector, Function f) {
 inline void cross_entropy_row(const float* logits, int64_t size, int64_t wanted, float* loss, float* kept) {
   // A NaN is passed over here, and comes back with the sum.
   Vec greatest[4];
-  for (Vec& one : greatest) one = splat(-INFINITY);
+  for (Vec& one : greatest) one = splat(-__builtin_inff());
   const auto load_or_nothing = [&](int64_t at, Lanes real) {
-    return at + W <= size ? load(logits + at) : select(real, load(logits + at, real), splat(-INFINITY));
+    return at + W <= size ? load(logits + at) : select(real, load(logits + at, real), splat(-__builtin_inff()));
   };
   over_row(size, [&](int number, int64_t at, Lanes real) {
     greatest[number] = max(load_or_nothing(at, real), greatest[number]);
@@ -46,7 +44,7 @@ inline void cross_entropy_row(const float* logits, int64_t size, int64_t wanted,
   });
   const float sum = across((sums[0] + sums[1]) + (sums[2] + sums[3]), [](float a, float b) { return a + b; });
   kept[0] = most;
-  kept[1] = std::log(sum);
+  kept[1] = __builtin_logf(sum);
   *loss = kept[1] - (logits[wanted] - most);
 }
 
