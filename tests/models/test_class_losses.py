@@ -63,11 +63,16 @@ def test_probabilities_are_left_to_keras(native_runs):
     assert native_runs in (None, [])
 
 
-def test_targets_of_another_size_are_refused_as_keras_does(native_runs):
+@pytest.mark.parametrize(
+    ("classes", "logits"),
+    [(CLASSES[:5], LOGITS), (CLASSES.reshape(4, 3), LOGITS.reshape(3, 4, 5))],
+    ids=["fewer", "axes the other way round"],
+)
+def test_targets_of_another_shape_are_refused_as_keras_does(classes, logits):
     with pytest.raises((ValueError, TypeError, RuntimeError)) as ours:
-        SparseCategoricalCrossentropy(from_logits=True)(CLASSES[:5], LOGITS)
+        SparseCategoricalCrossentropy(from_logits=True)(classes, logits)
     with pytest.raises(type(ours.value)) as stock:
-        losses.SparseCategoricalCrossentropy(from_logits=True)(CLASSES[:5], LOGITS)
+        losses.SparseCategoricalCrossentropy(from_logits=True)(classes, logits)
     assert str(ours.value) == str(stock.value)
 
 

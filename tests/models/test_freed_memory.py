@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ctypes
 
+import keras
+import numpy as np
 import pytest
 
+import sostenuto as so
 from sostenuto.models import freed_memory
 from sostenuto.models.freed_memory import freed_memory_kept
 
@@ -60,6 +63,24 @@ def test_it_ends_with_the_outermost_and_after_an_error():
         fail()
     fresh_pages()
     assert fresh_pages() > PAGES / 2
+
+
+def test_training_runs_inside_it_and_prediction_does_not():
+    seen = []
+
+    class Notes(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(("fit", freed_memory._inside))
+
+        def on_predict_batch_end(self, batch, logs=None):
+            seen.append(("predict", freed_memory._inside))
+
+    model = so.SequenceModel([so.GRU(2), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    data = [np.ones((3, 1)), np.ones((2, 1))]
+    model.fit(data, [1.0, 2.0], verbose=0, callbacks=[Notes()])
+    model.predict(data, verbose=0, callbacks=[Notes()])
+    assert seen == [("fit", 1), ("predict", 0)]
 
 
 @pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES", "LD_PRELOAD"])

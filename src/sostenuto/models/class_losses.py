@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 from typing import Any
 
 import keras
@@ -41,7 +40,7 @@ class SparseCategoricalCrossentropy(keras.losses.SparseCategoricalCrossentropy):
         shape = y_pred.shape
         if _adapter is None or len(shape) < 2 or isinstance(y_pred, keras.KerasTensor):
             return None
-        if math.prod(y_true.shape) != math.prod(shape[:-1]):
+        if tuple(y_true.shape) not in (tuple(shape[:-1]), (*shape[:-1], 1)):
             return None  # Keras has words for that
         rows = y_pred if len(shape) == 2 else keras.ops.reshape(y_pred, (-1, shape[-1]))
         found = _adapter.cross_entropy(rows, keras.ops.reshape(y_true, (-1,)))
