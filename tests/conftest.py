@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -43,6 +44,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
             absent = native_module.load() is None
             item.add_marker(pytest.mark.skipif(absent, reason=f"no native module: {native_module.why_not()}"))
+
+
+def pytest_collection_finish() -> None:
+    # The frameworks' own objects, a million of them, live to the end: not looked through again at every collection.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
