@@ -10,11 +10,12 @@ PACKAGES = ("keras", "torch", "jax", "tensorflow-cpu", "onnxruntime", "numpy")
 
 
 def machine() -> str:
-    """The processor."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.machine()
+    """The processor, with its family and model: virtual machines often name no more than the brand."""
+    lines = (line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines())
+    known = {name.strip(): value.strip() for name, _, value in lines}
+    if "model name" not in known:
+        return platform.machine()
+    return f"{known['model name']} (family {known['cpu family']}, model {known['model']})"
 
 
 def versions() -> dict[str, str]:

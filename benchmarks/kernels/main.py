@@ -20,6 +20,7 @@ import os
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +129,14 @@ def _show(console: Console, results: dict[str, Any]) -> None:
 def _keep(results: dict[str, Any], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "kernels.json").write_text(json.dumps(results, indent=1) + "\n")
-    with open(out / "kernels.txt", "w") as file:
-        console = Console(file=file, width=110)
-        _show(console, results)
-        for group in [results["peak"], *results["groups"]]:
-            report.show(console, group)
+    text = StringIO()
+    console = Console(file=text, width=120)
+    _show(console, results)
+    for group in [results["peak"], *results["groups"]]:
+        report.show(console, group)
+    # Rich fills lines with spaces, which editors and git complain about.
+    lines = text.getvalue().splitlines()
+    (out / "kernels.txt").write_text("\n".join(line.rstrip() for line in lines) + "\n")
     picture.draw(results, out / "kernels.png")
 
 
