@@ -10,47 +10,18 @@
 #include <nanobind/nanobind.h>
 
 #include <algorithm>
-#include <array>
-#include <initializer_list>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
 #include "sostenuto/recurrence.h"
-#include "tensorflow_api.h"
+#include "tensorflow_ops.h"
 
 namespace sostenuto::tensorflow {
-namespace {
 
 Api api;
 
-// --- tensors -----------------------------------------------------------------------------------------------------
-
-struct Deleter {
-  void operator()(Tensor* tensor) const { api.delete_tensor(tensor); }
-  void operator()(Status* status) const { api.delete_status(status); }
-  void operator()(Shape* shape) const { api.delete_shape(shape); }
-};
-template <typename Kind>
-using Owned = std::unique_ptr<Kind, Deleter>;
-
-struct Failure : std::runtime_error {
-  Failure(int code, const std::string& message) : std::runtime_error(message), code(code) {}
-  int code;
-};
-
-void throw_if_failed(const Status* status) {
-  if (api.code_of(status) != ok) throw Failure(api.code_of(status), api.message_of(status));
-}
-
-using Sizes = std::initializer_list<int64_t>;
-
-std::string text_of(const int64_t* sizes, size_t rank) {
-  std::string text;
-  for (size_t axis = 0; axis < rank; ++axis) text += (axis ? ", " : "") + std::to_string(sizes[axis]);
-  return "(" + text + ")";
-}
+namespace {
 
 enum Input {
   inputs, kernel, recurrent_kernel, bias, initial_h, initial_c, mask, offsets, recurrent_dropout, input_dropout,
@@ -62,51 +33,6 @@ const char* const input_names[] = {"inputs", "kernel", "recurrent_kernel", "bias
                                    "d_last_h", "d_last_c"};
 const char* const input_types[] = {"float", "float", "float", "float", "float", "float", "bool",
                                    "int64", "float", "float", "float", "float", "float", "float", "float"};
-
-// The inputs and outputs of one run of a kernel.
-class Run {
- public:
-  Run(Context* context, int number_of_inputs) : context_(context), status_(api.new_status()) {
-    for (int number = 0; number < number_of_inputs; ++number) {
-      Tensor* tensor = nullptr;
-      api.get_input(context_, number, &tensor, status_.get());
-      throw_if_failed(status_.get());
-      given_[number].reset(tensor);
-    }
-  }
-
-  int rank(Input input) const { return api.rank_of(given_[input].get()); }
-  int64_t size(Input input, int axis) const { return api.size_along(given_[input].get(), axis); }
-  bool has(Input input) const { return rank(input) != 1 || size(input, 0) != 0; }
-
-  // Null for an input that is not given; else its elements, after a look at its shape.
-  template <typename Number>
-  const Number* read(Input input, Sizes wanted) const {
-    if (!has(input)) return nullptr;
-    std::array<int64_t, 8> found{};
-    size_t known = std::min<size_t>(rank(input), found.size());
-    for (size_t axis = 0; axis < known; ++axis) found[axis] = size(input, int(axis));
-    if (known != wanted.size() || !std::equal(wanted.begin(), wanted.end(), found.begin()))
-      throw Failure(invalid_argument, std::string("The native kernel got ") + input_names[input] + " of shape " +
-                                          text_of(found.data(), known) + ", wanted " +
-                                          text_of(wanted.begin(), wanted.size()) + ".");
-    return static_cast<const Number*>(api.data_of(given_[input].get()));
-  }
-
-  float* write(int number, Sizes sizes) {
-    size_t count = 1;
-    for (int64_t size : sizes) count *= size_t(size);
-    Owned<Tensor> tensor(api.allocate_output(context_, number, type_float, sizes.begin(), int(sizes.size()),
-                                             count * sizeof(float), status_.get()));
-    throw_if_failed(status_.get());
-    return static_cast<float*>(api.data_of(tensor.get()));  // TensorFlow holds on to it until the run is over
-  }
-
- private:
-  Context* context_;
-  Owned<Status> status_;
-  std::array<Owned<Tensor>, backward_inputs> given_;
-};
 
 // --- runs --------------------------------------------------------------------------------------------------------
 
@@ -180,7 +106,7 @@ enum class Kind { outputs, last, saving };
 
 template <Kind kind>
 void run_forward(const Settings& settings, Context* context) {
-  Run run(context, forward_inputs);
+  Run run(context, input_names, forward_inputs);
   Forward call = read_call(settings, run);
   int number = 0;
   if (kind != Kind::last) call.outputs = write_steps(call, run, number++, call.units);
@@ -192,7 +118,7 @@ void run_forward(const Settings& settings, Context* context) {
 }
 
 void run_backward(const Settings& settings, Context* context) {
-  Run run(context, backward_inputs);
+  Run run(context, input_names, backward_inputs);
   Backward call;
   Forward& then = call.forward;
   then = read_call(settings, run);
@@ -234,22 +160,6 @@ void refuse(const Settings&, Context*) {
 
 // --- what TensorFlow calls -----------------------------------------------------------------------------------------
 
-template <typename Work, typename Report>
-void guarded(const Work& work, const Report& report) {
-  Owned<Status> status(api.new_status());
-  try {
-    work(status.get());
-    return;
-  } catch (const Failure& failure) {
-    api.set_status(status.get(), failure.code, failure.what());
-  } catch (const std::bad_alloc&) {
-    api.set_status(status.get(), resource_exhausted, "The native kernel got no memory.");
-  } catch (const std::exception& error) {
-    api.set_status(status.get(), internal, error.what());
-  }
-  report(status.get());
-}
-
 template <bool has_wanted>
 void* create(Construction* construction) {
   auto settings = std::make_unique<Settings>();
@@ -282,43 +192,11 @@ void destroy(void* settings) { delete static_cast<Settings*>(settings); }
 
 // --- shapes --------------------------------------------------------------------------------------------------------
 
-class Shapes {
- public:
-  Shapes(ShapeContext* context, Status* status) : context_(context), status_(status) {
-    api.set_unknown_shapes(context_, status_);
-  }
-
-  void output_is_input(int number, int input) {
-    Owned<Shape> shape = of(input);
-    api.set_output_shape(context_, number, shape.get(), status_);
-  }
-
-  // The leading axes of inputs, and U.
-  void output_is_steps(int number) {
-    Owned<Shape> leading = of(inputs), units = of(recurrent_kernel), whole(api.new_shape());
-    if (!api.rank_known(context_, leading.get()) || !api.rank_known(context_, units.get())) return;
-    api.part_of_shape(context_, leading.get(), 0, -1, leading.get(), status_);
-    api.part_of_shape(context_, units.get(), 0, 1, units.get(), status_);
-    api.join_shapes(context_, leading.get(), units.get(), whole.get(), status_);
-    if (api.code_of(status_) == ok) api.set_output_shape(context_, number, whole.get(), status_);
-  }
-
- private:
-  Owned<Shape> of(int input) {
-    Owned<Shape> shape(api.new_shape());
-    api.shape_of_input(context_, input, shape.get(), status_);
-    return shape;
-  }
-
-  ShapeContext* context_;
-  Status* status_;
-};
-
 template <Kind kind>
 void forward_shapes(ShapeContext* context, Status* status) {
   Shapes shapes(context, status);
   int number = 0;
-  if (kind != Kind::last) shapes.output_is_steps(number++);
+  if (kind != Kind::last) shapes.output_is_steps(number++, inputs, recurrent_kernel);
   shapes.output_is_input(number++, initial_h);
   shapes.output_is_input(number, initial_c);
 }
@@ -329,14 +207,6 @@ void backward_shapes(ShapeContext* context, Status* status) { Shapes(context, st
 void same_shape(ShapeContext* context, Status* status) { Shapes(context, status).output_is_input(0, 0); }
 
 // --- registration --------------------------------------------------------------------------------------------------
-
-struct Op {
-  const char* name;
-  std::vector<std::string> inputs, outputs, attributes;
-  InferShapes shapes;
-  CreateKernel create;
-  RunKernel run;
-};
 
 std::vector<std::string> signature(int begin, int end) {
   std::vector<std::string> specs;
@@ -384,6 +254,7 @@ void register_all(const char* path) {
   if (done) return;
   api = load_api(path);
   for (const Op& op : all_ops()) register_op(op);
+  for (const Op& op : loss_ops()) register_op(op);
   done = true;
 }
 

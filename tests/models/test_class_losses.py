@@ -151,6 +151,23 @@ def gradients_of(loss, logits, *more):
             return jax.grad(lambda logits: (loss(logits, *more) * WEIGHTS).sum())(logits)
 
         return first(logits), jax.grad(lambda logits: (first(logits) ** 2).sum())(logits)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        def both(logits):
+            with tf.GradientTape() as outer:
+                outer.watch(logits)
+                with tf.GradientTape() as inner:
+                    inner.watch(logits)
+                    sums = tf.reduce_sum(loss(logits, *more) * WEIGHTS)
+                first = inner.gradient(sums, logits)
+                squares = tf.reduce_sum(first**2)
+            return first, outer.gradient(squares, logits)
+
+        eager, graph = both(tf.constant(logits)), tf.function(both)(tf.constant(logits))
+        for one, other in zip(eager, graph, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+        return eager
     import torch
 
     logits = torch.tensor(logits, requires_grad=True)
@@ -186,6 +203,13 @@ class TestNative:
             import jax
 
             found = jax.grad(lambda logits: (cross_entropy(logits, CLASSES) * weights).sum())(logits)
+        elif keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            held = tf.Variable(logits)
+            with tf.GradientTape() as tape:
+                sums = tf.reduce_sum(cross_entropy(tf.identity(held), tf.constant(CLASSES)) * weights)
+            found = tape.gradient(sums, held)
         else:
             import torch
 
@@ -218,6 +242,13 @@ class TestNative:
 
             assert cross_entropy(torch.tensor(LOGITS), torch.tensor(classes)) is None
             return
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            labels = np.nan_to_num(classes, nan=-1).astype("int64")
+            with pytest.raises(tf.errors.InvalidArgumentError, match=f"label value of {labels[-1]} .*outside"):
+                cross_entropy(tf.constant(LOGITS), tf.constant(labels))
+            return
         found = np.asarray(cross_entropy(LOGITS, np.nan_to_num(classes, nan=-1)))
         np.testing.assert_allclose(found[:-1], by_definition(LOGITS, CLASSES)[0][:-1], rtol=2e-6)
         assert found[-1] == 0
@@ -229,3 +260,31 @@ class TestNative:
 
         found = jax.vmap(cross_entropy)(LOGITS.reshape(3, 4, 5), CLASSES.reshape(3, 4))
         np.testing.assert_allclose(found, by_definition(LOGITS, CLASSES)[0].reshape(3, 4), rtol=2e-6)
+
+    def test_graphs_of_tensorflow(self, native_runs):
+        if keras.backend.backend() != "tensorflow":
+            pytest.skip("graphs that leave sizes open are TensorFlow's")
+        import tensorflow as tf
+
+        loss = SparseCategoricalCrossentropy(from_logits=True, reduction="none")
+        wanted = by_definition(LOGITS, CLASSES)[0].reshape(3, 4)
+        logits, classes = tf.constant(LOGITS.reshape(3, 4, 5)), tf.constant(CLASSES.reshape(3, 4))
+        # One size left open is the batch; of two, targets might be turned round unseen, and TensorFlow looks at that.
+        for open_sizes, natively in (((None, 4), True), ((None, None), False)):
+            signature = [tf.TensorSpec(open_sizes, tf.int64), tf.TensorSpec((*open_sizes, 5), tf.float32)]
+            run = tf.function(loss.__call__, input_signature=signature)
+            np.testing.assert_allclose(run(classes, logits), wanted, rtol=2e-6)
+            assert native_runs == ([True] if natively else [])
+            native_runs.clear()
+        np.testing.assert_allclose(tf.function(loss.__call__, jit_compile=True)(classes, logits), wanted, rtol=2e-6)
+        assert True not in native_runs
+
+    def test_a_softmax_that_was_forgotten_is_seen_as_ever(self, native_runs):
+        if keras.backend.backend() != "tensorflow":
+            pytest.skip("Keras sees it on TensorFlow only")
+        model = keras.Sequential([keras.Input((5,)), keras.layers.Activation("softmax")])
+        loss = SparseCategoricalCrossentropy(from_logits=True, reduction="none")
+        with pytest.warns(UserWarning, match="from_logits=True"):
+            found = loss(CLASSES, model(LOGITS))
+        np.testing.assert_allclose(found, by_definition(LOGITS, CLASSES)[0], rtol=2e-6)
+        assert native_runs == []

@@ -57,7 +57,7 @@ def compiled_call(layer: Any) -> Callable[[Any], Any]:
 def native_reason() -> str | None:
     """Why the native kernel cannot be entered here and now, or None."""
     reason = _no_way_in()
-    if reason is None and not tf.executing_eagerly() and _ops().in_xla(tf.compat.v1.get_default_graph()):
+    if reason is None and not tf.executing_eagerly() and registered_ops().in_xla(tf.compat.v1.get_default_graph()):
         return "XLA compiles this graph (jit_compile=True), and cannot call the native kernel"
     return reason
 
@@ -103,7 +103,7 @@ def recurrence(
             tf.errors.InvalidArgumentError then.
         ModelError: SO609, a gradient is differentiated again; in a graph, tf.errors.UnimplementedError.
     """
-    ops, (no_numbers, no_mask, no_offsets) = _ops(), _nothing()
+    ops, (no_numbers, no_mask, no_offsets) = registered_ops(), _nothing()
     kernel, recurrent_kernel, bias = weights
     given = (
         inputs,
@@ -154,7 +154,7 @@ def _of_saving(op: Any, d_outputs: Any, d_h: Any, d_c: Any, _: Any) -> list[Any]
 
 @tf.RegisterGradient("SostenutoForward")
 def _of_forward(op: Any, d_outputs: Any, d_h: Any, d_c: Any) -> list[Any]:
-    outputs, _, _, saved = _ops().saving(*op.inputs, op.get_attr("cell"), op.get_attr("reverse"), True)
+    outputs, _, _, saved = registered_ops().saving(*op.inputs, op.get_attr("cell"), op.get_attr("reverse"), True)
     return _gradients(op, outputs, saved, d_outputs, d_h, d_c)
 
 
@@ -168,7 +168,7 @@ def _gradients(op: Any, outputs: Any, saved: Any, *d_results: Any) -> list[Any]:
     no_numbers, _, _ = _nothing()
     unneeded = getattr(op, "skip_input_indices", None) or ()  # a tape tells, the graph of a function does not
     wanted = [number for number in range(6) if number not in unneeded]
-    found = _ops().backward(
+    found = registered_ops().backward(
         *op.inputs,
         outputs,
         saved,
@@ -195,7 +195,7 @@ def _of_backward(op: Any, *_: Any) -> list[Any]:
             fix="set SOSTENUTO_NATIVE=0: the portable kernel can be differentiated any number of times",
         )
     # TensorFlow differentiates the gradients of a graph without being asked, so only running the result may fail.
-    return [_ops().refuse(tensor) if tensor.dtype == tf.float32 else None for tensor in op.inputs]
+    return [registered_ops().refuse(tensor) if tensor.dtype == tf.float32 else None for tensor in op.inputs]
 
 
 _REFUSES = "SostenutoNoSecondDerivative"
@@ -212,14 +212,14 @@ def _no_way_in() -> str | None:
     if tf.config.list_logical_devices("GPU"):
         return "TensorFlow keeps its tensors on a GPU, not on the CPU"
     try:
-        _ops()
+        registered_ops()
     except Exception as error:  # whatever a future TensorFlow lacks, the portable kernel runs
         return f"TensorFlow {tf.__version__} does not take its ops: {error}"
     return None
 
 
 @cache
-def _ops() -> SimpleNamespace:
+def registered_ops() -> SimpleNamespace:
     """Registers the ops and makes Python functions of them.
 
     tf.load_op_library does the same for a library that registers its ops while it is loaded. Ours is loaded by Python,
@@ -233,7 +233,8 @@ def _ops() -> SimpleNamespace:
     module = native_module.load()
     module.register_tensorflow(str(_framework_library()))
     _take_threads(module)
-    names = ("SostenutoForward", "SostenutoLast", "SostenutoForwardSaving", "SostenutoBackward", _REFUSES)
+    names = ["SostenutoForward", "SostenutoLast", "SostenutoForwardSaving", "SostenutoBackward", _REFUSES]
+    names += ["SostenutoCrossEntropy", "SostenutoCrossEntropyGradient"]
     definitions = op_def_pb2.OpList(op=[op_def_registry.get(name) for name in names])
     made: Any = ModuleType("sostenuto_ops")
     made._IS_TENSORFLOW_PLUGIN = True  # AutoGraph leaves it alone
@@ -244,6 +245,8 @@ def _ops() -> SimpleNamespace:
         saving=made.sostenuto_forward_saving,
         backward=made.sostenuto_backward,
         refuse=made.sostenuto_no_second_derivative,
+        cross_entropy=made.sostenuto_cross_entropy,
+        cross_entropy_gradient=made.sostenuto_cross_entropy_gradient,
         is_watched=record.should_record_backprop,
         in_xla=control_flow_util.GraphOrParentsInXlaContext,
     )
