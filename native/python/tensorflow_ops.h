@@ -46,6 +46,7 @@ class Run {
  public:
   Run(Context* context, const char* const* names, int number_of_inputs)
       : context_(context), names_(names), status_(api.new_status()) {
+    given_.reserve(size_t(number_of_inputs));
     for (int number = 0; number < number_of_inputs; ++number) {
       Tensor* tensor = nullptr;
       api.get_input(context_, number, &tensor, status_.get());

@@ -134,7 +134,7 @@ def test_a_tensorflow_that_lacks_something(monkeypatch):
     def lacking():
         raise RuntimeError("this TensorFlow lacks the C function TF_GetInput")
 
-    monkeypatch.setattr(adapter, "_ops", lacking)
+    monkeypatch.setattr(adapter, "registered_ops", lacking)
     adapter._no_way_in.cache_clear()
     try:
         assert "lacks the C function TF_GetInput" in adapter.native_reason()
