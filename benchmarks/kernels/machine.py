@@ -13,9 +13,10 @@ def machine() -> str:
     """The processor, with its family and model: virtual machines often name no more than the brand."""
     lines = (line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines())
     known = {name.strip(): value.strip() for name, _, value in lines}
-    if "model name" not in known:
-        return platform.machine()
-    return f"{known['model name']} (family {known['cpu family']}, model {known['model']})"
+    name = known.get("model name", platform.machine())
+    if "cpu family" not in known:  # not an x86 processor
+        return name
+    return f"{name} (family {known['cpu family']}, model {known['model']})"
 
 
 def versions() -> dict[str, str]:

@@ -17,7 +17,7 @@ const char* const input_names[] = {"logits", "classes", "kept", "d_losses"};
 CrossEntropy read_call(const Run& run) {
   if (run.rank(logits) != 2) throw Failure(invalid_argument, "The native cross-entropy wants logits (B, V).");
   const int64_t rows = run.size(logits, 0), width = run.size(logits, 1);
-  CrossEntropy call{rows, width, run.read<float>(logits, {rows, width}), run.read<int64_t>(classes, {rows})};
+  CrossEntropy call{rows, width, run.require<float>(logits, {rows, width}), run.require<int64_t>(classes, {rows})};
   for (int64_t row = 0; row < rows; ++row)
     if (call.wanted[row] < 0 || call.wanted[row] >= width)  // as TensorFlow's own says it
       throw Failure(invalid_argument, "Received a label value of " + std::to_string(call.wanted[row]) +
@@ -36,8 +36,8 @@ void losses(Context* context) {
 void gradient(Context* context) {
   Run run(context, input_names, all_inputs);
   const CrossEntropy call = read_call(run);
-  const float* needed = run.read<float>(kept, {call.rows, 2});
-  const float* d = run.read<float>(d_losses, {call.rows});
+  const float* needed = run.require<float>(kept, {call.rows, 2});
+  const float* d = run.require<float>(d_losses, {call.rows});
   float* found = run.write(0, {call.rows, call.classes});
   if (call.rows > 0) cross_entropy_gradient(call, needed, d, found);
 }

@@ -62,7 +62,12 @@ class Run {
   // Null for an input that is not given; else its elements, after a look at its shape.
   template <typename Number>
   const Number* read(int input, Sizes wanted) const {
-    if (!has(input)) return nullptr;
+    return has(input) ? require<Number>(input, wanted) : nullptr;
+  }
+
+  // The same for an input that cannot be left out.
+  template <typename Number>
+  const Number* require(int input, Sizes wanted) const {
     std::array<int64_t, 8> found{};
     size_t known = std::min<size_t>(rank(input), found.size());
     for (size_t axis = 0; axis < known; ++axis) found[axis] = size(input, int(axis));

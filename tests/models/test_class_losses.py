@@ -279,6 +279,18 @@ class TestNative:
         np.testing.assert_allclose(tf.function(loss.__call__, jit_compile=True)(classes, logits), wanted, rtol=2e-6)
         assert True not in native_runs
 
+    @pytest.mark.parametrize("known", [0, 3])
+    def test_sizes_that_only_a_run_of_tensorflow_shows(self, cross_entropy, known):
+        if keras.backend.backend() != "tensorflow":
+            pytest.skip("graphs that leave sizes open are TensorFlow's")
+        import tensorflow as tf
+
+        signature = [tf.TensorSpec((None, 5), tf.float32), tf.TensorSpec((None,), tf.int64)]
+        run = tf.function(cross_entropy, input_signature=signature)
+        assert run(tf.zeros((0, 5)), tf.zeros((0,), tf.int64)).shape == (0,)
+        with pytest.raises(tf.errors.InvalidArgumentError, match=rf"classes of shape \({known}\), wanted \(12\)"):
+            run(tf.constant(LOGITS), tf.constant(CLASSES[:known]))
+
     def test_a_softmax_that_was_forgotten_is_seen_as_ever(self, native_runs):
         if keras.backend.backend() != "tensorflow":
             pytest.skip("Keras sees it on TensorFlow only")
