@@ -1,9 +1,5 @@
 #include "memory.h"
 
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
-
 #include <cstdlib>
 #include <mutex>
 #include <new>
@@ -63,17 +59,6 @@ Memory::~Memory() {
     blocks.push_back({block_, size_});
   else
     std::free(block_);
-}
-
-void ask_for_large_pages(float* numbers, int64_t size) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  constexpr uintptr_t PAGE = uintptr_t(2) << 20;
-  const uintptr_t address = reinterpret_cast<uintptr_t>(numbers);
-  const uintptr_t begin = (address + PAGE - 1) / PAGE * PAGE, end = (address + size_t(size) * sizeof(float)) / PAGE * PAGE;
-  if (numbers && begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
-#else
-  (void)numbers, (void)size;
-#endif
 }
 
 }  // namespace sostenuto

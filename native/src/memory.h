@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 
 namespace sostenuto {
 
@@ -20,9 +19,5 @@ class Memory {
   char* block_;
   size_t size_;
 };
-
-// For a large result, which may be fresh memory, where every page costs an interruption when it is first written: asks for
-// pages of 2 MB instead of 4 KB where the system has them. What is in the memory stays; null is left alone.
-void ask_for_large_pages(float* numbers, int64_t size);
 
 }  // namespace sostenuto

@@ -164,8 +164,6 @@ void run_forward(const Forward& call, const Kernels& kernels, float* packed) {
     std::memcpy(call.saved, &head, sizeof head);
   }
   if (plan.groups.empty()) return;
-  ask_for_large_pages(call.outputs, call.layout.steps_in_memory() * call.units);
-  ask_for_large_pages(call.saved, saved_size(call.cell, call.layout.steps_in_memory(), call.units));
 
   Job job;
   job.call = call;
@@ -199,7 +197,6 @@ void backward(const Backward& gradient) {
   std::memcpy(&head, call.saved, sizeof head);
   pack_rows(head.groups, head.block_rows, plan);
   Crew crew = Crew::for_training(2 * products(call, plan.real_steps));
-  ask_for_large_pages(gradient.d_inputs, call.layout.steps_in_memory() * call.features);
   const bool split = head.groups == 1 && crew.size() > 1 && splits_units(call, int64_t(plan.rows.size() - plan.empty.size()));
 
   Job job;

@@ -126,14 +126,6 @@ void check_values() {
       }
     }
   }
-
-  // Large enough for pages of 2 MB: what lies around the results stays.
-  Shape large;
-  large.rows = 130;
-  large.steps = 20;
-  large.features = 8;
-  large.units = 80;
-  check_one(large);
 }
 
 }  // namespace sostenuto::tests
